@@ -1,0 +1,75 @@
+// From a heap to a graph: objects, references, and the roots that keep them alive.
+#ifndef LG_COLLECT_COLLECT_H
+#define LG_COLLECT_COLLECT_H
+
+#include "graph/graph.h"
+#include "graph/index.h"
+#include "graph/paths.h"
+#include "heap/heap.h"
+
+// ---- roots ----
+
+// In the order in which they explain best; paths are reported in this order.
+enum lg_root_kind {
+    LG_ROOT_STATIC,
+    LG_ROOT_THREAD_STATIC,
+    LG_ROOT_STRONG,
+    LG_ROOT_PINNED,
+    LG_ROOT_ASYNC_PINNED,
+    LG_ROOT_SIZED_REF,
+    LG_ROOT_REFCOUNTED,
+    LG_ROOT_FINALIZER, // f-reachable
+    LG_ROOT_FRAME,     // of a thread itself: exception in flight …
+    LG_ROOT_STACK,
+    LG_ROOT_KINDS,
+};
+const char *lg_root_kind_name(enum lg_root_kind kind); // as output.md spells it: "thread-static"
+
+struct lg_root {
+    uint64_t object;
+    uint64_t slot; // Address of handle, static slot, queue entry, or stack slot; 0: a register
+    enum lg_root_kind kind;
+    bool conservative;   // a word that looks like a reference
+    const char *name;    // statics: "Declaring.Type.field"; registers: "rbx"; else NULL. Owned by the roots.
+    const struct lg_managed_thread *thread; // thread statics, stacks, frames; else NULL
+};
+
+struct lg_roots {
+    LG_VEC(struct lg_root) all;      // By kind, then slot.
+    LG_VEC(char *) incomplete;       // One sentence for each class of roots that could not be read in full.
+    LG_VEC(char *) names;
+};
+
+// Reads every kind of root. Needs all method tables known: after a walk of the whole heap. `index` resolves
+// what conservative words point into.
+LG_MUST_CHECK struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *index,
+                                                struct lg_roots **ret);
+void lg_roots_free(struct lg_roots *roots);
+LG_DEFINE_FREEP(lg_roots)
+
+// ---- graph ----
+
+// Edges are the references of all objects, plus dependent handles (primary -> secondary) and collectible
+// types (object -> its LoaderAllocator). Only the reversed graph is kept: it answers "who holds this".
+struct lg_heap_graph {
+    struct lg_heap *heap;
+    struct lg_index *index;
+    struct lg_graph *reversed;
+    LG_VEC(struct lg_handle) dependents; // by object
+    struct lg_walk_result walk;
+    uint64_t wild; // references to where no object starts: dropped
+};
+LG_MUST_CHECK struct lg_error *lg_heap_graph_build(struct lg_heap *heap, struct lg_heap_graph **ret);
+void lg_heap_graph_free(struct lg_heap_graph *graph);
+LG_DEFINE_FREEP(lg_heap_graph)
+
+// ---- labels ----
+
+enum lg_link { LG_LINK_FIELD, LG_LINK_ELEMENT, LG_LINK_DEPENDENT, LG_LINK_LOADER };
+const char *lg_link_name(enum lg_link link); // "field" "element" "dependent" "loader"
+
+// How `from` refers to `to`: "_items", "[17]", "[3].value", "_lock._owner", "[0,2]". False if it does not (any more).
+bool lg_edge_label(const struct lg_heap_graph *graph, const struct lg_object *from, uint64_t to,
+                   enum lg_link *link_ret, char *buf, size_t size);
+
+#endif

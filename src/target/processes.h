@@ -1,0 +1,33 @@
+// The processes of this machine, from /proc alone.
+#ifndef LG_TARGET_PROCESSES_H
+#define LG_TARGET_PROCESSES_H
+
+#include "target/target.h"
+
+enum lg_flavour { LG_FLAVOUR_NONE, LG_FLAVOUR_FRAMEWORK, LG_FLAVOUR_SELF_CONTAINED, LG_FLAVOUR_SINGLE_FILE,
+                  LG_FLAVOUR_NATIVEAOT, LG_FLAVOUR_MONO };
+
+// One process. Strings are owned; NULL is unknown, and `problem` then says why. Numbers below 0 are unknown.
+struct lg_process {
+    int pid, ns_pid;
+    char *name, *command, *user, *container, *problem;
+    char *runtime_path; // The file that holds the runtime: libcoreclr.so, or the executable itself.
+    char *version;      // "10.0.12", as far as files and paths tell
+    enum lg_flavour flavour;
+    int64_t rss, threads; // bytes; count
+    double uptime_s;
+};
+
+struct lg_processes {
+    LG_VEC(struct lg_process) all;
+};
+
+// Every .NET process that /proc shows, largest RSS first. Zombies and kernel threads are passed over.
+LG_MUST_CHECK struct lg_error *lg_processes_list(struct lg_processes *ret);
+// Fills `ret` for one PID whatever it runs; `flavour` is NONE if it is not .NET.
+LG_MUST_CHECK struct lg_error *lg_process_read(int pid, struct lg_process *ret);
+void lg_process_deinit(struct lg_process *process);
+void lg_processes_free(struct lg_processes *processes); // frees the contents only
+const char *lg_flavour_name(enum lg_flavour flavour);   // as output.md spells it
+
+#endif
