@@ -25,14 +25,17 @@ struct lg_target *lg_session_target(const struct lg_session *session);
 struct lg_clr *lg_session_clr(const struct lg_session *session);
 struct lg_heap *lg_session_heap(const struct lg_session *session);
 
-// Statistics over everything, and whether that walk was exact; made once. When the walk of a live target's
-// copy does not end exactly, other copies are taken, a bounded number of times, before this settles for less.
-LG_MUST_CHECK struct lg_error *lg_session_stats(struct lg_session *session, const struct lg_type_stats **ret,
+// Statistics over everything, and whether that walk was exact; made once. When the walk of a live
+// target's copy does not end exactly, other copies are taken, a bounded number of times, before this
+// settles for less.
+LG_MUST_CHECK struct lg_error *lg_session_stats(struct lg_session *session,
+                                                const struct lg_type_stats **ret,
                                                 const struct lg_walk_result **result_ret);
 
 // Roots and graph, made once.
 LG_MUST_CHECK struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_roots **ret);
-LG_MUST_CHECK struct lg_error *lg_session_graph(struct lg_session *session, const struct lg_heap_graph **ret);
+LG_MUST_CHECK struct lg_error *lg_session_graph(struct lg_session *session,
+                                                const struct lg_heap_graph **ret);
 
 // Adds to a report what a partial walk has to confess. For every command that used a walk.
 struct lg_report;

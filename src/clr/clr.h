@@ -1,13 +1,13 @@
-// What the runtime in a target says about itself: GC heaps and segments, types, fields, statics, handles,
-// finalizer queues, threads, modules.
+// What the runtime in a target says about itself: GC heaps and segments, types, fields, statics,
+// handles, finalizer queues, threads, modules.
 //
 // One provider so far, `contracts`: the runtime's own data descriptor, read through the target's memory,
-// with the GC's versioned variables, the raw handle table and the FieldDesc where .NET 10's descriptor is
-// silent (docs/architecture.md). Each private layout is guarded by a self-check; one that does not hold is
-// an error that names it, never a number.
+// with the GC's versioned variables, the raw handle table and the FieldDesc where .NET 10's descriptor
+// is silent (docs/architecture.md). Each private layout is guarded by a self-check; one that does not
+// hold is an error that names it, never a number.
 //
-// All results are plain structs and live as long as the `struct lg_clr`. Functions marked thread-safe may
-// be called from several threads at once; the rest belong to one thread. When the target is retaken
+// All results are plain structs and live as long as the `struct lg_clr`. Functions marked thread-safe
+// may be called from several threads at once; the rest belong to one thread. When the target is retaken
 // (lg_target_retake), the `struct lg_clr` is void: free it and open another.
 #ifndef LG_CLR_CLR_H
 #define LG_CLR_CLR_H
@@ -52,12 +52,14 @@ const char *lg_generation_name(enum lg_generation generation); // "gen0" "gen1" 
 //       |    objects    |     free     |    no memory     |
 struct lg_segment {
     uint64_t address; // Of the runtime's own heap_segment.
-    uint64_t start, end, committed, reserved; // start: first object; end: `allocated`, or alloc_allocated
-    uint64_t flags;                           // heap_segment_flags_*; 1 = read-only (frozen)
+    uint64_t start, end, committed,
+        reserved;   // start: first object; end: `allocated`, or alloc_allocated
+    uint64_t flags; // heap_segment_flags_*; 1 = read-only (frozen)
     uint32_t heap;
-    enum lg_generation generation;   // Of the list it is in; frozen ones are LG_FOH.
-    uint64_t gen1_start, gen0_start; // Ephemeral segment of the segments GC: where these begin in it; else 0.
-    bool ephemeral;                  // Its end is alloc_allocated.
+    enum lg_generation generation; // Of the list it is in; frozen ones are LG_FOH.
+    uint64_t gen1_start,
+        gen0_start; // Ephemeral segment of the segments GC: where these begin in it; else 0.
+    bool ephemeral; // Its end is alloc_allocated.
 };
 // By `start`; none overlap, and start <= end <= committed <= reserved: both checked.
 const struct lg_segment *lg_clr_segments(const struct lg_clr *clr, size_t *count_ret);
@@ -106,11 +108,13 @@ struct lg_type {
 // The type of a method table, or NULL if that is none (aligned, readable, its EEClass points back).
 // Thread-safe; the pointer stays valid.
 const struct lg_type *lg_clr_type(struct lg_clr *clr, uint64_t mt);
-const struct lg_type *lg_clr_type_at(struct lg_clr *clr, uint32_t id); // by `id`, NULL past the end; thread-safe
-uint32_t lg_clr_type_count(struct lg_clr *clr);                        // thread-safe
+const struct lg_type *lg_clr_type_at(struct lg_clr *clr,
+                                     uint32_t id); // by `id`, NULL past the end; thread-safe
+uint32_t lg_clr_type_count(struct lg_clr *clr);    // thread-safe
 
-// "System.Collections.Generic.Dictionary<System.String, App.Order>", "Outer<System.Int32>+Inner", "App.Order[,]",
-// "Free". Never NULL: what cannot be named is "Module!0x0200001a" or "<unknown_type_7f10…>".
+// "System.Collections.Generic.Dictionary<System.String, App.Order>", "Outer<System.Int32>+Inner",
+// "App.Order[,]", "Free". Never NULL: what cannot be named is "Module!0x0200001a" or
+// "<unknown_type_7f10…>".
 const char *lg_clr_type_name(struct lg_clr *clr, const struct lg_type *type);
 // The same of any TypeHandle: type parameters, pointers, by-refs, function pointers too.
 const char *lg_clr_handle_name(struct lg_clr *clr, uint64_t type_handle);
@@ -153,20 +157,22 @@ struct lg_field {
     const char *type_name; // From the signature; NULL if it cannot be decoded.
     uint64_t type_mt;      // Method table of the field's type where it is known, else 0.
     uint64_t declaring_mt;
-    uint32_t token;  // 0x04rrrrrr
-    uint32_t offset; // Instance: from the object's first field (object + 8 + offset). Static: from its base.
+    uint32_t token; // 0x04rrrrrr
+    uint32_t
+        offset; // Instance: from the object's first field (object + 8 + offset). Static: from its base.
     uint8_t element; // enum lg_element, as FieldDesc has it (an enum: its primitive)
     bool is_static, is_thread_static, is_rva;
     bool initialized; // Statics: the class constructor has run.
-    uint64_t address; // Statics: of the slot (GC or non-GC), of the data for RVA; 0: none yet, or thread static.
+    uint64_t address; // Statics: of the slot (GC or non-GC), of the data for RVA; 0: none yet, or thread
+                      // static.
 };
-// All fields of a type: base classes first; within a class instance fields, then statics, in FieldDesc order.
-// Also of value types that are never boxed (elements of arrays, fields of fields).
+// All fields of a type: base classes first; within a class instance fields, then statics, in FieldDesc
+// order. Also of value types that are never boxed (elements of arrays, fields of fields).
 LG_MUST_CHECK struct lg_error *lg_clr_fields(struct lg_clr *clr, const struct lg_type *type,
                                              const struct lg_field **ret, size_t *count_ret);
 
-// The native LoaderAllocator that keeps a collectible type's code; 0 if the type is not collectible, or the
-// chain AuxiliaryData.LoaderModule -> Module.LoaderAllocator is not readable.
+// The native LoaderAllocator that keeps a collectible type's code; 0 if the type is not collectible, or
+// the chain AuxiliaryData.LoaderModule -> Module.LoaderAllocator is not readable.
 uint64_t lg_clr_loader_allocator(struct lg_clr *clr, const struct lg_type *type);
 
 struct lg_module {
@@ -182,7 +188,8 @@ LG_MUST_CHECK struct lg_error *lg_clr_modules(struct lg_clr *clr, const struct l
 
 // "Namespace.Type.Method" of a MethodDesc, or NULL if it cannot be told.
 const char *lg_clr_method_name(struct lg_clr *clr, uint64_t method_desc);
-// The MethodDesc that a code address (a delegate's _methodPtr or _methodPtrAux) belongs to or leads to; 0 unknown.
+// The MethodDesc that a code address (a delegate's _methodPtr or _methodPtrAux) belongs to or leads to;
+// 0 unknown.
 uint64_t lg_clr_method_from_code(struct lg_clr *clr, uint64_t code);
 
 // ---- roots ----
@@ -205,12 +212,14 @@ enum lg_handle_kind { // The runtime's HNDTYPE_* (clr.md B.3).
 struct lg_handle {
     uint64_t address;   // Of the slot.
     uint64_t object;    // Never 0.
-    uint64_t secondary; // Dependent: the secondary object; weak interior pointer: where the pointer is. 0: none.
+    uint64_t secondary; // Dependent: the secondary object; weak interior pointer: where the pointer is.
+                        // 0: none.
     enum lg_handle_kind kind;
     uint32_t slot; // Of the handle table: a processor under Server GC.
 };
-// Does a handle of this kind keep its object alive by itself? A ref-counted one does only while its count
-// is above 0, which .NET 10 does not tell from outside: it counts as strong here, and callers say so.
+// Does a handle of this kind keep its object alive by itself? A ref-counted one does only while its
+// count is above 0, which .NET 10 does not tell from outside: it counts as strong here, and callers say
+// so.
 bool lg_handle_is_strong(enum lg_handle_kind kind);
 // By `address`.
 LG_MUST_CHECK struct lg_error *lg_clr_handles(struct lg_clr *clr, const struct lg_handle **ret,
@@ -223,9 +232,8 @@ struct lg_finalizer_queue {
     uint64_t array;
     uint64_t fill[7];
 };
-LG_MUST_CHECK struct lg_error *lg_clr_finalizer_queues(struct lg_clr *clr,
-                                                       const struct lg_finalizer_queue **ret,
-                                                       size_t *count_ret);
+LG_MUST_CHECK struct lg_error *
+lg_clr_finalizer_queues(struct lg_clr *clr, const struct lg_finalizer_queue **ret, size_t *count_ret);
 
 struct lg_managed_thread {
     uint64_t address; // Of the runtime's Thread.
@@ -234,9 +242,9 @@ struct lg_managed_thread {
     uint32_t state;   // TS_*: 0x800 dead, 0x400 unstarted, 0x200 background
     bool cooperative; // was running managed code
     uint64_t exposed_handle, last_thrown_handle; // GC handles, 0 if none
-    uint64_t tls_array;              // NonCollectible thread statics: an Object[], and a root; 0 if none
-    const struct lg_thread *thread;  // Registers, or NULL
-    uint64_t stack_low, stack_high;  // [sp - red zone, end of the mapping that sp lies in); 0 if unknown
+    uint64_t tls_array;             // NonCollectible thread statics: an Object[], and a root; 0 if none
+    const struct lg_thread *thread; // Registers, or NULL
+    uint64_t stack_low, stack_high; // [sp - red zone, end of the mapping that sp lies in); 0 if unknown
 };
 LG_MUST_CHECK struct lg_error *lg_clr_threads(struct lg_clr *clr, const struct lg_managed_thread **ret,
                                               size_t *count_ret);
@@ -250,15 +258,16 @@ struct lg_static {
     uint8_t element;
     const struct lg_managed_thread *thread; // Thread statics; else NULL.
 };
-// Every static and thread-static slot of every type that is known: the modules' TypeDef maps, their tables of
-// instantiations, and every method table asked for so far (walk the heap first: instantiations with live
-// instances are then known). By `slot`.
+// Every static and thread-static slot of every type that is known: the modules' TypeDef maps, their
+// tables of instantiations, and every method table asked for so far (walk the heap first: instantiations
+// with live instances are then known). By `slot`.
 LG_MUST_CHECK struct lg_error *lg_clr_statics(struct lg_clr *clr, const struct lg_static **ret,
                                               size_t *count_ret);
 // The static whose slot is at `address`, or NULL. Valid after lg_clr_statics.
 const struct lg_static *lg_clr_static_at(struct lg_clr *clr, uint64_t address);
 
-// Objects that thread-static storage keeps alive beside the named slots: each thread's arrays, in-flight data.
+// Objects that thread-static storage keeps alive beside the named slots: each thread's arrays, in-flight
+// data.
 struct lg_thread_root {
     uint64_t slot, object;
     const struct lg_managed_thread *thread;
@@ -271,7 +280,7 @@ LG_MUST_CHECK struct lg_error *lg_clr_thread_roots(struct lg_clr *clr, const str
 struct lg_native_heap {
     const char *owner; // "System Domain", "Module LoaderAllocator", "JIT Manager"
     uint64_t owner_address;
-    const char *kind; // "LowFrequencyHeap", "LoaderCodeHeap"
+    const char *kind;               // "LowFrequencyHeap", "LoaderCodeHeap"
     uint64_t start, reserved, used; // UINT64_MAX: unknown
 };
 LG_MUST_CHECK struct lg_error *lg_clr_native_heaps(struct lg_clr *clr, const struct lg_native_heap **ret,

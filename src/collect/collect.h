@@ -29,19 +29,20 @@ struct lg_root {
     uint64_t object;
     uint64_t slot; // Address of handle, static slot, queue entry, or stack slot; 0: a register
     enum lg_root_kind kind;
-    bool conservative;   // a word that looks like a reference
-    const char *name;    // statics: "Declaring.Type.field"; registers: "rbx"; else NULL. Owned by the roots.
+    bool conservative; // a word that looks like a reference
+    const char
+        *name; // statics: "Declaring.Type.field"; registers: "rbx"; else NULL. Owned by the roots.
     const struct lg_managed_thread *thread; // thread statics, stacks, frames; else NULL
 };
 
 struct lg_roots {
-    LG_VEC(struct lg_root) all;      // By kind, then slot.
-    LG_VEC(char *) incomplete;       // One sentence for each class of roots that could not be read in full.
+    LG_VEC(struct lg_root) all; // By kind, then slot.
+    LG_VEC(char *) incomplete;  // One sentence for each class of roots that could not be read in full.
     LG_VEC(char *) names;
 };
 
-// Reads every kind of root. Needs all method tables known: after a walk of the whole heap. `index` resolves
-// what conservative words point into.
+// Reads every kind of root. Needs all method tables known: after a walk of the whole heap. `index`
+// resolves what conservative words point into.
 LG_MUST_CHECK struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *index,
                                                 struct lg_roots **ret);
 void lg_roots_free(struct lg_roots *roots);
@@ -68,7 +69,8 @@ LG_DEFINE_FREEP(lg_heap_graph)
 enum lg_link { LG_LINK_FIELD, LG_LINK_ELEMENT, LG_LINK_DEPENDENT, LG_LINK_LOADER };
 const char *lg_link_name(enum lg_link link); // "field" "element" "dependent" "loader"
 
-// How `from` refers to `to`: "_items", "[17]", "[3].value", "_lock._owner", "[0,2]". False if it does not (any more).
+// How `from` refers to `to`: "_items", "[17]", "[3].value", "_lock._owner", "[0,2]". False if it does
+// not (any more).
 bool lg_edge_label(const struct lg_heap_graph *graph, const struct lg_object *from, uint64_t to,
                    enum lg_link *link_ret, char *buf, size_t size);
 

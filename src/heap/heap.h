@@ -1,9 +1,9 @@
 // The GC heap as it lies in memory: its objects in address order, and what each refers to.
 //
-// A walk tells a visitor about objects; it keeps nothing itself. It runs over all segments at once on all
-// processors, reads the target in MiB pieces, and makes no system call and no allocation per object. It is
-// exact when every segment was walked exactly to its end; what was skipped is counted, and every command
-// that used the walk says so.
+// A walk tells a visitor about objects; it keeps nothing itself. It runs over all segments at once on
+// all processors, reads the target in MiB pieces, and makes no system call and no allocation per object.
+// It is exact when every segment was walked exactly to its end; what was skipped is counted, and every
+// command that used the walk says so.
 #ifndef LG_HEAP_HEAP_H
 #define LG_HEAP_HEAP_H
 
@@ -18,12 +18,12 @@ struct lg_clr *lg_heap_clr(const struct lg_heap *heap);
 
 // What a walk did not see, or saw and did not believe.
 struct lg_walk_result {
-    uint64_t objects, bytes;           // without free objects; sizes unrounded, as SOS counts
+    uint64_t objects, bytes; // without free objects; sizes unrounded, as SOS counts
     uint64_t free_objects, free_bytes;
-    uint64_t bad_objects;              // places where an object should have been and was not
-    uint64_t first_bad;                // address of the first of them
-    uint64_t skipped_bytes;            // passed over to find the next object behind them
-    uint64_t unsettled;                // objects being allocated at the stop, stepped over
+    uint64_t bad_objects;   // places where an object should have been and was not
+    uint64_t first_bad;     // address of the first of them
+    uint64_t skipped_bytes; // passed over to find the next object behind them
+    uint64_t unsettled;     // objects being allocated at the stop, stepped over
 };
 static inline bool lg_walk_is_exact(const struct lg_walk_result *result)
 {
@@ -50,27 +50,29 @@ struct lg_type_stats {
     uint32_t type_count;
 };
 LG_MUST_CHECK struct lg_error *lg_heap_stats(struct lg_heap *heap, const struct lg_walk_filter *filter,
-                                             struct lg_type_stats *ret, struct lg_walk_result *result_ret);
+                                             struct lg_type_stats *ret,
+                                             struct lg_walk_result *result_ret);
 void lg_type_stats_deinit(struct lg_type_stats *stats);
 
 // Every object in address order, free ones too (LG_TYPE_FREE), on the calling thread. Ends early when
 // `object` returns false.
-typedef bool lg_object_visitor(void *self, const struct lg_object *object, const struct lg_segment *segment);
+typedef bool lg_object_visitor(void *self, const struct lg_object *object,
+                               const struct lg_segment *segment);
 LG_MUST_CHECK struct lg_error *lg_heap_walk(struct lg_heap *heap, const struct lg_walk_filter *filter,
                                             lg_object_visitor *object, void *self,
                                             struct lg_walk_result *result_ret);
 
 // The segment whose objects' range holds `address`, or NULL.
 const struct lg_segment *lg_heap_segment_at(const struct lg_heap *heap, uint64_t address);
-// Is there an object (not a free one) that starts at `address`? By its method table, and by a walk from the
-// start of its piece; walks are remembered.
+// Is there an object (not a free one) that starts at `address`? By its method table, and by a walk from
+// the start of its piece; walks are remembered.
 bool lg_heap_object_at(struct lg_heap *heap, uint64_t address, struct lg_object *ret);
 // The object that `address` lies in, its start included; free ones too.
 bool lg_heap_object_containing(struct lg_heap *heap, uint64_t address, struct lg_object *ret);
 
 // Every reference of an object that is not null: where in the object, and to what.
 typedef void lg_reference_visitor(void *self, uint64_t offset, uint64_t target);
-void lg_heap_references(struct lg_heap *heap, const struct lg_object *object, lg_reference_visitor *reference,
-                        void *self);
+void lg_heap_references(struct lg_heap *heap, const struct lg_object *object,
+                        lg_reference_visitor *reference, void *self);
 
 #endif

@@ -1,8 +1,9 @@
 // An ELF image in a target's memory: its exported symbols and its build-id, without any file on disk.
 //
-// Resolved as the dynamic linker does, through PT_DYNAMIC: DT_GNU_HASH (or DT_HASH), DT_SYMTAB, DT_STRTAB.
-// glibc rewrites the d_ptr values to absolute addresses in place, musl leaves them relative to the load
-// bias: values below the base are relative (reference clr.md A.7, measured). All of it is untrusted.
+// Resolved as the dynamic linker does, through PT_DYNAMIC: DT_GNU_HASH (or DT_HASH), DT_SYMTAB,
+// DT_STRTAB. glibc rewrites the d_ptr values to absolute addresses in place, musl leaves them relative
+// to the load bias: values below the base are relative (reference clr.md A.7, measured). All of it is
+// untrusted.
 #ifndef LG_TARGET_IMAGE_H
 #define LG_TARGET_IMAGE_H
 
@@ -23,12 +24,14 @@ struct lg_image {
 LG_MUST_CHECK struct lg_error *lg_image_open(struct lg_target *target, const char *path, uint64_t base,
                                              struct lg_image *ret);
 // False if the image exports no such symbol.
-bool lg_image_symbol(const struct lg_image *image, const char *name, uint64_t *address_ret, uint64_t *size_ret);
+bool lg_image_symbol(const struct lg_image *image, const char *name, uint64_t *address_ret,
+                     uint64_t *size_ret);
 // Length of the build-id written to `id`, 0 if none is readable.
 size_t lg_image_build_id(const struct lg_image *image, uint8_t id[LG_BUILD_ID_MAX]);
 
-// Calls `each` for every mapped file that starts (offset 0) with an ELF header; stops when it returns true.
-// Returns whether it did.
-bool lg_images_each(struct lg_target *target, bool (*each)(const struct lg_image *image, void *data), void *data);
+// Calls `each` for every mapped file that starts (offset 0) with an ELF header; stops when it returns
+// true. Returns whether it did.
+bool lg_images_each(struct lg_target *target, bool (*each)(const struct lg_image *image, void *data),
+                    void *data);
 
 #endif

@@ -4,10 +4,17 @@
 
 #include "target/target.h"
 
-enum lg_flavour { LG_FLAVOUR_NONE, LG_FLAVOUR_FRAMEWORK, LG_FLAVOUR_SELF_CONTAINED, LG_FLAVOUR_SINGLE_FILE,
-                  LG_FLAVOUR_NATIVEAOT, LG_FLAVOUR_MONO };
+enum lg_flavour {
+    LG_FLAVOUR_NONE,
+    LG_FLAVOUR_FRAMEWORK,
+    LG_FLAVOUR_SELF_CONTAINED,
+    LG_FLAVOUR_SINGLE_FILE,
+    LG_FLAVOUR_NATIVEAOT,
+    LG_FLAVOUR_MONO
+};
 
-// One process. Strings are owned; NULL is unknown, and `problem` then says why. Numbers below 0 are unknown.
+// One process. Strings are owned; NULL is unknown, and `problem` then says why. Numbers below 0 are
+// unknown.
 struct lg_process {
     int pid, ns_pid;
     char *name, *command, *user, *container, *problem;
