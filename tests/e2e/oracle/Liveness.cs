@@ -1,0 +1,41 @@
+// Marks from all roots, dependent handles as ephemerons. ClrMD's handles are incomplete under Server GC with DATAS and
+// its thread statics lack generic types, so what is marked is alive, but what is not may be alive too in those cases.
+using System.Collections.Generic;
+using System.Linq;
+using Microsoft.Diagnostics.Runtime;
+
+static class Liveness
+{
+    const int weakInterior = 10; // slots of a collectible type's statics: ClrMD takes them for strong
+
+    public static HashSet<ulong> Mark(Target target)
+    {
+        var marked = new HashSet<ulong>();
+        var todo = new Stack<ClrObject>();
+        void Push(ClrObject obj)
+        {
+            if (obj.IsValid && marked.Add(obj.Address))
+                todo.Push(obj);
+        }
+        foreach (var root in target.Heap.EnumerateRoots())
+        {
+            if (root is not ClrHandle { HandleKind: ClrHandleKind.Dependent or (ClrHandleKind)weakInterior })
+                Push(root.Object);
+        }
+        foreach (var s in Statics.Normal(target.Runtime).Concat(Statics.PerThread(target.Runtime)))
+            Push(target.Heap.GetObject(s.Object));
+        var dependent = target.Runtime.EnumerateHandles().Where(h => h.HandleKind == ClrHandleKind.Dependent).ToList();
+        for (int before = -1; before != marked.Count;)
+        {
+            while (todo.TryPop(out var obj))
+            {
+                foreach (var child in obj.EnumerateReferences(carefully: false, considerDependantHandles: false))
+                    Push(child);
+            }
+            before = marked.Count;
+            foreach (var handle in dependent.Where(h => marked.Contains(h.Object.Address)))
+                Push(handle.Dependent);
+        }
+        return marked;
+    }
+}
