@@ -14,8 +14,7 @@ static void only_what_was_written_is_there(void **state)
 
     fake_forget(fake, 0x11000, 1);
     assert_int_equal(lg_target_read(fake, 0x10ffc, buf, 8), 4);
-    fake_u64(fake, UINT64_MAX - 8, 1);
-    assert_int_equal(lg_target_read(fake, UINT64_MAX - 2, buf, 8), 2);
+    assert_int_equal(lg_target_read(fake, UINT64_MAX - 2, buf, 8), 0);
 }
 
 static void ranges_are_kept_in_order(void **state)
