@@ -11,113 +11,71 @@
 
 // Offsets taken from the descriptor once, on opening. R: required, opening fails and names it; O:
 // optional, LG_NO_OFFSET when absent and the feature that needs it says so.
+// clang-format off
 #define LG_OFFSETS(R, O) \
     R(Object, m_pMethTab) \
-    R(Array, m_NumComponents) R(String, m_FirstChar) R(String, m_StringLength) R( \
-        MethodTable, MTFlags) R(MethodTable, BaseSize) R(MethodTable, MTFlags2) R(MethodTable, \
-                                                                                  EEClassOrCanonMT) \
-        R(MethodTable, Module) R(MethodTable, ParentMethodTable) R(MethodTable, PerInstInfo) R( \
-            MethodTable, AuxiliaryData) R(EEClass, MethodTable) O(EEClass, \
-                                                                  FieldDescList) O(EEClass, \
-                                                                                   NumInstanceFields) \
-            O(EEClass, NumStaticFields) O(EEClass, NumThreadStaticFields) O(EEClass, CorTypeAttr) O( \
-                EEClass, InternalCorElementType) O(ArrayClass, \
-                                                   Rank) O(MethodTableAuxiliaryData, \
-                                                           LoaderModule) O(DynamicStaticsInfo, \
-                                                                           GCStatics) O(DynamicStaticsInfo, NonGCStatics) \
-                O(ThreadStaticsInfo, GCTlsIndex) O(ThreadStaticsInfo, NonGCTlsIndex) R( \
-                    GenericsDictInfo, \
-                    NumTypeArgs) O(GenericsDictInfo, \
-                                   NumDicts) R(TypeDesc, TypeAndFlags) \
-                    O(ParamTypeDesc, TypeArg) O(TypeVarTypeDesc, Module) O(TypeVarTypeDesc, Token) O( \
-                        FnPtrTypeDesc, \
-                        NumArgs) O(FnPtrTypeDesc, \
-                                   RetAndArgTypes) R(Module, \
-                                                     Assembly) O(Module, \
-                                                                 PEAssembly) O(Module, \
-                                                                               Base) O(Module, \
-                                                                                       Flags) R(Module, LoaderAllocator) \
-                        O(Module, DynamicMetadata) O(Module, Path) O(Module, FileName) O(Module, AvailableTypeParams) R( \
-                            Module, \
-                            TypeDefToMethodTableMap) O(Module, \
-                                                       TypeRefToMethodTableMap) O(Module, MethodDefToDescMap) \
-                            R(ModuleLookupMap, TableData) R(ModuleLookupMap, Next) R( \
-                                ModuleLookupMap, \
-                                Count) R(ModuleLookupMap, \
-                                         SupportedFlagsMask) O(EETypeHashTable, Buckets) \
-                                O(EETypeHashTable, Count) O(EETypeHashTable, VolatileEntryValue) O( \
-                                    EETypeHashTable, VolatileEntryNextEntry) R(Assembly, \
-                                                                               Module) O(Assembly, \
-                                                                                         IsCollectible) O(PEAssembly, \
-                                                                                                          PEImage) \
-                                    O(PEImage, LoadedImageLayout) O(PEImageLayout, Base) O(PEImageLayout, Size) O( \
-                                        PEImageLayout, \
-                                        Flags) O(DynamicMetadata, \
-                                                 Size) O(DynamicMetadata, \
-                                                         Data) R(AppDomain, DomainAssemblyList) \
-                                        R(ArrayListBase, \
-                                          Count) R(ArrayListBase, \
-                                                   FirstBlock) R(ArrayListBlock, \
-                                                                 Next) R(ArrayListBlock, \
-                                                                         Size) R(ArrayListBlock, \
-                                                                                 ArrayStart) O(SystemDomain, \
-                                                                                               GlobalLoaderAllocator) O(LoaderAllocator, \
-                                                                                                                        HighFrequencyHeap) \
-                                            O(LoaderAllocator, LowFrequencyHeap) O(LoaderAllocator, StubHeap) R( \
-                                                ThreadStore, \
-                                                FirstThreadLink) R(ThreadStore, ThreadCount) \
-                                                R(Thread, Id) R(Thread, OSId) R(Thread, State) R(Thread, PreemptiveGCDisabled) R( \
-                                                    Thread, \
-                                                    RuntimeThreadLocals) R(Thread, \
-                                                                           LinkNext) O(Thread, \
-                                                                                       GCHandle) O(Thread, \
-                                                                                                   LastThrownObject) \
-                                                    O(Thread, ThreadLocalDataPtr) O(Thread, Frame) O( \
-                                                        Thread, \
-                                                        ExceptionTracker) R(RuntimeThreadLocals, AllocContext) \
-                                                        O(EEAllocContext, GCAllocationContext) R( \
-                                                            GCAllocContext, \
-                                                            Pointer) R(GCAllocContext, \
-                                                                       Limit) O(ThreadLocalData, NonCollectibleTlsArrayData) \
-                                                            O(ThreadLocalData, NonCollectibleTlsDataCount) O( \
-                                                                ThreadLocalData, \
-                                                                CollectibleTlsArrayData) O(ThreadLocalData, \
-                                                                                           CollectibleTlsDataCount) O(ThreadLocalData, InFlightData) \
-                                                                O(InFlightTLSData, Next) O(InFlightTLSData, TlsIndex) O( \
-                                                                    InFlightTLSData, \
-                                                                    TLSData) O(ExceptionInfo, \
-                                                                               ThrownObject) O(ExceptionInfo, PreviousNestedInfo) \
-                                                                    O(MethodDesc, ChunkIndex) O( \
-                                                                        MethodDesc, \
-                                                                        Slot) O(MethodDesc, Flags) \
-                                                                        O(MethodDesc, Flags3AndTokenRemainder) O( \
-                                                                            MethodDescChunk, \
-                                                                            MethodTable) O(MethodDescChunk, \
-                                                                                           FlagsAndTokenRange) \
-                                                                            O(RangeSectionMap, TopLevelData) O( \
-                                                                                RangeSectionFragment, \
-                                                                                RangeBegin) O(RangeSectionFragment, RangeEndOpen) \
-                                                                                O(RangeSectionFragment, RangeSection) O( \
-                                                                                    RangeSectionFragment, \
-                                                                                    Next) O(RangeSection, RangeBegin) \
-                                                                                    O(RangeSection, RangeEndOpen) O( \
-                                                                                        RangeSection, \
-                                                                                        NextForDelete) O(RangeSection, \
-                                                                                                         JitManager) \
-                                                                                        O(RangeSection, \
-                                                                                          Flags) O(RangeSection, \
-                                                                                                   HeapList) \
-                                                                                            O(RangeSection, \
-                                                                                              R2RModule) O(RealCodeHeader, \
-                                                                                                           MethodDesc) \
-                                                                                                O(CodeHeapListNode, \
-                                                                                                  Next) O(CodeHeapListNode, StartAddress) \
-                                                                                                    O(CodeHeapListNode, \
-                                                                                                      EndAddress) \
-                                                                                                        O(CodeHeapListNode, \
-                                                                                                          MapBase) \
-                                                                                                            O(CodeHeapListNode, \
-                                                                                                              HeaderMap)
+    R(Array, m_NumComponents) \
+    R(String, m_FirstChar) R(String, m_StringLength) \
+    R(MethodTable, MTFlags) R(MethodTable, BaseSize) R(MethodTable, MTFlags2) \
+    R(MethodTable, EEClassOrCanonMT) R(MethodTable, Module) R(MethodTable, ParentMethodTable) \
+    R(MethodTable, PerInstInfo) R(MethodTable, AuxiliaryData) \
+    R(EEClass, MethodTable) O(EEClass, FieldDescList) O(EEClass, NumInstanceFields) \
+    O(EEClass, NumStaticFields) O(EEClass, NumThreadStaticFields) O(EEClass, CorTypeAttr) \
+    O(EEClass, InternalCorElementType) \
+    O(ArrayClass, Rank) \
+    O(MethodTableAuxiliaryData, LoaderModule) \
+    O(DynamicStaticsInfo, GCStatics) O(DynamicStaticsInfo, NonGCStatics) \
+    O(ThreadStaticsInfo, GCTlsIndex) O(ThreadStaticsInfo, NonGCTlsIndex) \
+    R(GenericsDictInfo, NumTypeArgs) O(GenericsDictInfo, NumDicts) \
+    R(TypeDesc, TypeAndFlags) \
+    O(ParamTypeDesc, TypeArg) \
+    O(TypeVarTypeDesc, Module) O(TypeVarTypeDesc, Token) \
+    O(FnPtrTypeDesc, NumArgs) O(FnPtrTypeDesc, RetAndArgTypes) \
+    R(Module, Assembly) O(Module, PEAssembly) O(Module, Base) O(Module, Flags) \
+    R(Module, LoaderAllocator) O(Module, DynamicMetadata) O(Module, Path) O(Module, FileName) \
+    O(Module, AvailableTypeParams) R(Module, TypeDefToMethodTableMap) \
+    O(Module, TypeRefToMethodTableMap) O(Module, MethodDefToDescMap) \
+    R(ModuleLookupMap, TableData) R(ModuleLookupMap, Next) R(ModuleLookupMap, Count) \
+    R(ModuleLookupMap, SupportedFlagsMask) \
+    O(EETypeHashTable, Buckets) O(EETypeHashTable, Count) O(EETypeHashTable, VolatileEntryValue) \
+    O(EETypeHashTable, VolatileEntryNextEntry) \
+    R(Assembly, Module) O(Assembly, IsCollectible) \
+    O(PEAssembly, PEImage) \
+    O(PEImage, LoadedImageLayout) \
+    O(PEImageLayout, Base) O(PEImageLayout, Size) O(PEImageLayout, Flags) \
+    O(DynamicMetadata, Size) O(DynamicMetadata, Data) \
+    R(AppDomain, DomainAssemblyList) \
+    R(ArrayListBase, Count) R(ArrayListBase, FirstBlock) \
+    R(ArrayListBlock, Next) R(ArrayListBlock, Size) R(ArrayListBlock, ArrayStart) \
+    O(SystemDomain, GlobalLoaderAllocator) \
+    O(LoaderAllocator, HighFrequencyHeap) O(LoaderAllocator, LowFrequencyHeap) \
+    O(LoaderAllocator, StubHeap) \
+    R(ThreadStore, FirstThreadLink) R(ThreadStore, ThreadCount) \
+    R(Thread, Id) R(Thread, OSId) R(Thread, State) R(Thread, PreemptiveGCDisabled) \
+    R(Thread, RuntimeThreadLocals) R(Thread, LinkNext) O(Thread, GCHandle) \
+    O(Thread, LastThrownObject) O(Thread, ThreadLocalDataPtr) O(Thread, Frame) \
+    O(Thread, ExceptionTracker) \
+    R(RuntimeThreadLocals, AllocContext) \
+    O(EEAllocContext, GCAllocationContext) \
+    R(GCAllocContext, Pointer) R(GCAllocContext, Limit) \
+    O(ThreadLocalData, NonCollectibleTlsArrayData) O(ThreadLocalData, NonCollectibleTlsDataCount) \
+    O(ThreadLocalData, CollectibleTlsArrayData) O(ThreadLocalData, CollectibleTlsDataCount) \
+    O(ThreadLocalData, InFlightData) \
+    O(InFlightTLSData, Next) O(InFlightTLSData, TlsIndex) O(InFlightTLSData, TLSData) \
+    O(ExceptionInfo, ThrownObject) O(ExceptionInfo, PreviousNestedInfo) \
+    O(MethodDesc, ChunkIndex) O(MethodDesc, Slot) O(MethodDesc, Flags) \
+    O(MethodDesc, Flags3AndTokenRemainder) \
+    O(MethodDescChunk, MethodTable) O(MethodDescChunk, FlagsAndTokenRange) \
+    O(RangeSectionMap, TopLevelData) \
+    O(RangeSectionFragment, RangeBegin) O(RangeSectionFragment, RangeEndOpen) \
+    O(RangeSectionFragment, RangeSection) O(RangeSectionFragment, Next) \
+    O(RangeSection, RangeBegin) O(RangeSection, RangeEndOpen) O(RangeSection, NextForDelete) \
+    O(RangeSection, JitManager) O(RangeSection, Flags) O(RangeSection, HeapList) \
+    O(RangeSection, R2RModule) \
+    O(RealCodeHeader, MethodDesc) \
+    O(CodeHeapListNode, Next) O(CodeHeapListNode, StartAddress) O(CodeHeapListNode, EndAddress) \
+    O(CodeHeapListNode, MapBase) O(CodeHeapListNode, HeaderMap)
+// clang-format on
 
 #define LG_NO_OFFSET UINT32_MAX
 #define LG_OFFSET_MEMBER(type, field) uint32_t type##_##field;
