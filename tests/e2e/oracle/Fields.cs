@@ -23,7 +23,7 @@ static class Fields
                 ["offset"] = field.Offset,
                 ["size"] = field.Size,
                 ["declared_in"] = field.ContainingType.Name,
-                ["value"] = Value(obj, field),
+                ["value"] = Value(field, obj.Address),
             });
         }
         Console.WriteLine(new JsonObject
@@ -36,9 +36,8 @@ static class Fields
         }.ToJsonString());
     }
 
-    static string Value(ClrObject obj, ClrInstanceField field)
+    public static string Value(ClrInstanceField field, ulong at)
     {
-        ulong at = obj.Address;
         return field.ElementType switch
         {
             ClrElementType.Boolean => field.Read<bool>(at, false) ? "true" : "false",

@@ -15,11 +15,14 @@ static class Verify
 
     static void Check(bool ok, string what)
     {
+        checks++;
         if (ok)
             return;
         failures++;
         Console.WriteLine("WRONG " + what);
     }
+
+    static int checks;
 
     public static int Run(Target target, string truthFile)
     {
@@ -55,7 +58,9 @@ static class Verify
         VerifyQueue(truth["f_reachable"], target.Heap.EnumerateFinalizerRoots().Select(r => r.Object.Type.Name), "f-reachable");
         VerifyQueue(truth["finalizable"], target.Heap.EnumerateFinalizableObjects().Select(o => o.Type.Name), "finalizable");
         VerifyNames(truth["names"], objects);
-        Console.WriteLine($"{types} types, {paths} roots, {failures} wrong");
+        VerifyValues(truth["values"], objects);
+        VerifyStatics(target, truth["statics"]);
+        Console.WriteLine($"{types} types, {paths} roots, {checks} checks, {failures} wrong");
         return failures == 0 ? 0 : 1;
     }
 
@@ -147,5 +152,43 @@ static class Verify
     {
         foreach (var name in truth?.AsArray() ?? [])
             Check(objects.Contains((string)name["type"]), "no object of type " + name["type"]);
+    }
+
+    static void VerifyValues(JsonNode truth, ILookup<string, ClrObject> objects)
+    {
+        foreach (var (type, fields) in truth?.AsObject() ?? [])
+        {
+            var obj = objects[type].FirstOrDefault();
+            Check(obj.IsValid, "no object of type " + type);
+            if (!obj.IsValid)
+                continue;
+            foreach (var field in fields.AsArray())
+            {
+                string name = (string)field["name"], declaring = (string)field["declared_in"];
+                var found = obj.Type.Fields.FirstOrDefault(f => f.Name == name && f.ContainingType.Name == declaring);
+                Check(found != null, $"no field {declaring}.{name}");
+                if (found != null && (string)field["kind"] is "value" or "string")
+                    Same($"{declaring}.{name}", Fields.Value(found, obj.Address), field["value"]);
+            }
+        }
+    }
+
+    static void VerifyStatics(Target target, JsonNode truth)
+    {
+        if (truth == null)
+            return;
+        var seen = Statics.Normal(target.Runtime).ToLookup(s => s.Field.ContainingType.Name + "." + s.Field.Name);
+        foreach (var (name, field) in truth.AsObject())
+        {
+            Check(seen.Contains(name), "no static " + name);
+            if (seen.Contains(name) && (string)field["kind"] == "string")
+                Same(name, target.Heap.GetObject(seen[name].First().Object).AsString(), field["value"]);
+        }
+    }
+
+    static void Same(string name, string got, JsonNode want)
+    {
+        string text = want is JsonValue v && v.TryGetValue(out bool b) ? (b ? "true" : "false") : want?.ToString();
+        Check(got == text, $"{name} is {got}, truth says {text}");
     }
 }
