@@ -92,6 +92,7 @@ struct lg_static_list; // statics.c
 struct lg_clr {
     struct lg_target *target; // Borrowed.
     struct lg_clr_info info;
+    char version[64];      // info.version, if there is one
     struct lg_image image; // with the runtime in it
     struct lg_descriptor *descriptor;
     struct lg_offsets off;

@@ -1,0 +1,204 @@
+// Opens a runtime through its data descriptor: the `contracts` provider.
+#include <string.h>
+
+#include "clr/clr_priv.h"
+#include "clr/runtime_image.h"
+
+bool lg_clr_global_pointer(const struct lg_clr *clr, const char *name, uint64_t *ret)
+{
+    uint64_t variable;
+    return lg_descriptor_global(clr->descriptor, name, &variable)
+           && lg_target_u64(clr->target, variable, ret);
+}
+
+// ---- offsets ----
+
+struct field {
+    const char *type, *name;
+    size_t at; // In struct lg_offsets.
+    bool required;
+};
+#define REQUIRED(type, field) { #type, #field, offsetof(struct lg_offsets, type##_##field), true },
+#define OPTIONAL(type, field) { #type, #field, offsetof(struct lg_offsets, type##_##field), false },
+static const struct field fields[] = { LG_OFFSETS(REQUIRED, OPTIONAL) };
+
+static struct lg_error *read_offsets(struct lg_clr *clr)
+{
+    for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+        uint32_t offset = LG_NO_OFFSET;
+        bool there = lg_descriptor_offset(clr->descriptor, fields[i].type, fields[i].name, &offset);
+        if (!there && fields[i].required)
+            return lg_error_new(
+                LG_ERR_UNSUPPORTED,
+                "the data descriptor of runtime %s has no %s.%s; linger reads .NET 10; older ones "
+                "need the DAC, which this version cannot host",
+                clr->info.version ? clr->info.version : "(of unknown version)", fields[i].type,
+                fields[i].name);
+        memcpy((char *)&clr->off + fields[i].at, &offset, sizeof(offset));
+    }
+    return NULL;
+}
+
+// The algorithms that we follow are fixed per contract version; another one is not to be guessed at.
+static struct lg_error *check_contracts(const struct lg_clr *clr)
+{
+    static const struct {
+        const char *name;
+        uint32_t version;
+    } known[] = { { "Object", 1 }, { "Loader", 1 }, { "RuntimeTypeSystem", 1 }, { "Thread", 1 } };
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+        uint32_t version;
+        if (!lg_descriptor_contract(clr->descriptor, known[i].name, &version))
+            return lg_error_new(LG_ERR_UNSUPPORTED, "the data descriptor has no contract %s",
+                                known[i].name);
+        if (version != known[i].version)
+            return lg_error_new(LG_ERR_UNSUPPORTED,
+                                "contract %s has version %u, of which only %u is known", known[i].name,
+                                version, known[i].version);
+    }
+    return NULL;
+}
+
+// ---- well-known method tables ----
+
+// The first words of a method table: flags and base size (reference clr.md C.2).
+struct method_table {
+    uint32_t flags, base_size;
+};
+enum {
+    HAS_COMPONENT_SIZE = 1u << 31,
+    CATEGORY = 0xe0000,
+    CATEGORY_SZARRAY = 0xa0000,
+    COMPONENT_SIZE = 0xffff
+};
+
+// The kind of a method table tells itself by the size of its components.
+static struct lg_error *check_method_table(struct lg_clr *clr, const char *name, uint64_t mt,
+                                           uint32_t component_size, bool array)
+{
+    struct method_table head;
+    uint64_t at = mt + clr->off.MethodTable_MTFlags;
+    if (!lg_target_read_all(clr->target, at, &head, sizeof(head)))
+        return lg_error_new(LG_ERR_FAULT, "%s at %#jx: not readable", name, (uintmax_t)mt);
+    bool has = head.flags & HAS_COMPONENT_SIZE;
+    if (has == (component_size != 0) && (!has || (head.flags & COMPONENT_SIZE) == component_size)
+        && (!array || (head.flags & CATEGORY) == CATEGORY_SZARRAY))
+        return NULL;
+    return lg_error_new(LG_ERR_CORRUPT, "%s at %#jx: flags %#x, base size %u", name, (uintmax_t)mt,
+                        head.flags, head.base_size);
+}
+
+static struct lg_error *read_method_tables(struct lg_clr *clr)
+{
+    const struct {
+        const char *name;
+        uint64_t *ret;
+        uint32_t component_size;
+        bool array;
+    } known[] = {
+        { "FreeObjectMethodTable", &clr->info.free_mt, 1, false },
+        { "ObjectMethodTable", &clr->info.object_mt, 0, false },
+        { "StringMethodTable", &clr->info.string_mt, 2, false },
+        { "ObjectArrayMethodTable", &clr->info.object_array_mt, 8, true },
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+        uint64_t variable;
+        if (!lg_descriptor_global(clr->descriptor, known[i].name, &variable))
+            return lg_error_new(LG_ERR_UNSUPPORTED, "the data descriptor has no %s", known[i].name);
+        if (!lg_target_u64(clr->target, variable, known[i].ret))
+            return lg_error_new(LG_ERR_FAULT, "%s at %#jx: not readable", known[i].name,
+                                (uintmax_t)variable);
+        if (!*known[i].ret)
+            return lg_error_new(LG_ERR_NOT_FOUND,
+                                "no %s: the runtime is still starting; try again in a moment",
+                                known[i].name);
+        struct lg_error *err = check_method_table(clr, known[i].name, *known[i].ret,
+                                                  known[i].component_size, known[i].array);
+        if (err)
+            return err;
+    }
+    return NULL;
+}
+
+// ---- opening ----
+
+static struct lg_error *read_descriptor(struct lg_clr *clr)
+{
+    uint64_t address, size;
+    if (!lg_image_symbol(&clr->image, "DotNetRuntimeContractDescriptor", &address, &size))
+        return lg_error_new(LG_ERR_UNSUPPORTED, "no DotNetRuntimeContractDescriptor");
+    struct lg_error *err = lg_descriptor_read(clr->target, address, &clr->descriptor);
+    if (!err)
+        err = read_offsets(clr);
+    if (!err)
+        err = check_contracts(clr);
+    if (err)
+        return err;
+    uint64_t unmask;
+    if (!lg_descriptor_global(clr->descriptor, "ObjectToMethodTableUnmask", &unmask) || unmask > 7)
+        return lg_error_new(LG_ERR_UNSUPPORTED,
+                            "the data descriptor has no ObjectToMethodTableUnmask that fits");
+    clr->info.mt_mask = ~unmask;
+    return NULL;
+}
+
+static struct lg_error *open_image(struct lg_clr *clr)
+{
+    struct lg_error *err = lg_runtime_image_find(clr->target, &clr->image);
+    if (err)
+        return err;
+    clr->info.provider = "contracts";
+    clr->info.image = clr->image.path;
+    clr->info.image_base = clr->image.base;
+    clr->info.single_file = lg_runtime_image_is_single_file(&clr->image);
+    clr->info.datas = -1;
+    if (lg_runtime_image_version(&clr->image, clr->version, sizeof(clr->version)))
+        clr->info.version = clr->version;
+    return NULL;
+}
+
+struct lg_error *lg_clr_open(struct lg_target *target, struct lg_clr **ret)
+{
+    _cleanup_(lg_clr_freep) struct lg_clr *clr = calloc(1, sizeof(*clr));
+    if (!clr)
+        return &lg_no_memory;
+    clr->target = target;
+    static struct lg_error *(*const steps[])(struct lg_clr *) = {
+        open_image,          read_descriptor, read_method_tables,  lg_clr_types_open,
+        lg_clr_modules_open, lg_clr_gc_open,  lg_clr_threads_open,
+    };
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        struct lg_error *err = steps[i](clr);
+        if (err)
+            return lg_error_context(err, ".NET runtime");
+    }
+    *ret = lg_steal(clr);
+    return NULL;
+}
+
+void lg_clr_free(struct lg_clr *clr)
+{
+    if (!clr)
+        return;
+    lg_clr_statics_close(clr);
+    lg_clr_fields_close(clr);
+    lg_clr_modules_close(clr);
+    lg_clr_types_close(clr);
+    lg_clr_gc_close(clr);
+    lg_vec_free(&clr->threads);
+    lg_vec_free(&clr->handles);
+    lg_vec_free(&clr->finalizers);
+    lg_vec_free(&clr->native_heaps);
+    lg_descriptor_free(clr->descriptor);
+    free(clr);
+}
+
+const struct lg_clr_info *lg_clr_info(const struct lg_clr *clr)
+{
+    return &clr->info;
+}
+
+struct lg_target *lg_clr_target(const struct lg_clr *clr)
+{
+    return clr->target;
+}
