@@ -1,0 +1,1 @@
+#include "clr/types_priv.h"

@@ -1,0 +1,147 @@
+// For types.c, names.c, fields.c, statics.c, methods.c, modules.c: what they ask of each other.
+#ifndef LG_CLR_TYPES_PRIV_H
+#define LG_CLR_TYPES_PRIV_H
+
+#include "clr/clr_priv.h"
+#include "metadata/metadata.h"
+#include "util/arena.h"
+#include "util/map.h"
+#include "util/reader.h"
+#include "util/vec.h"
+
+// The head of a method table, read at once.
+struct lg_mt {
+    uint32_t flags, base_size, flags2;
+    uint64_t ee_class, canonical; // EEClass; the method table that it points back to
+    uint64_t module, parent, per_inst_info, auxiliary;
+};
+// False unless `mt` is a method table: aligned, readable, its EEClass points back to its canonical one.
+bool lg_mt_read(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret);
+
+// MTFlags (dotnet/runtime src/coreclr/vm/methodtable.h, WFLAGS_HIGH_ENUM and WFLAGS_LOW_ENUM;
+// measured: reference clr.md C.2).
+enum {
+    LG_MT_HAS_COMPONENT_SIZE = 1u << 31,
+    LG_MT_CONTAINS_POINTERS = 0x01000000,
+    LG_MT_COLLECTIBLE = 0x00200000,
+    LG_MT_HAS_FINALIZER = 0x00100000,
+    LG_MT_CATEGORY = 0x000c0000, // of the two bits
+    LG_MT_VALUE_TYPE = 0x00040000,
+    LG_MT_ARRAY = 0x00080000,
+    LG_MT_SZARRAY = 0x00020000, // with LG_MT_ARRAY
+    LG_MT_GENERICS = 0x30,      // low word, without HAS_COMPONENT_SIZE only
+    LG_MT_GENERIC_DEFINITION = 0x30,
+};
+enum { LG_MT2_DYNAMIC_STATICS = 2 };
+
+static inline bool lg_mt_is_array(const struct lg_mt *m)
+{
+    return (m->flags & LG_MT_HAS_COMPONENT_SIZE) && (m->flags & LG_MT_CATEGORY) == LG_MT_ARRAY;
+}
+static inline bool lg_mt_is_generic(const struct lg_mt *m)
+{
+    return !(m->flags & LG_MT_HAS_COMPONENT_SIZE) && (m->flags & LG_MT_GENERICS);
+}
+static inline uint32_t lg_mt_rid(const struct lg_mt *m)
+{
+    return m->flags2 >> 8;
+}
+
+// Generic arguments of an instantiation: TypeHandles. How many were read (at most LG_TYPE_ARGS).
+enum { LG_TYPE_ARGS = 64 };
+size_t lg_mt_arguments(struct lg_clr *clr, const struct lg_mt *m, uint64_t args[LG_TYPE_ARGS]);
+
+// Strings that live as long as the runtime. NULL when memory runs out. One thread only.
+struct lg_arena *lg_type_arena(struct lg_clr *clr);
+// Names by TypeHandle; names.c fills it.
+struct lg_name_cache {
+    struct lg_map by_handle; // -> index in `at`
+    LG_VEC(const char *) at; // NULL: being made
+    size_t bytes;
+};
+struct lg_name_cache *lg_type_names(struct lg_clr *clr);
+
+// ---- text.c: a string that grows up to a limit, then says so with "…" ----
+enum { LG_TEXT_MAX = 16 << 10 };
+struct lg_text {
+    char *at;
+    size_t len, cap;
+    bool full; // What is added from here on is dropped.
+};
+void lg_text_add(struct lg_text *text, const char *s);
+void lg_text_add_len(struct lg_text *text, const char *s, size_t len);
+void lg_text_format(struct lg_text *text, const char *format, ...) LG_PRINTF(2, 3);
+
+void lg_text_deinit(struct lg_text *text);
+
+// ---- names.c ----
+
+// What one name may cost: a hostile target can make types of types without end.
+struct lg_namer {
+    struct lg_clr *clr;
+    unsigned depth, steps;
+};
+enum { LG_NAME_DEPTH = 48, LG_NAME_STEPS = 4096 };
+// False when the name has become too deep or too long to make: "…" is added then. Each true is to be
+// followed by lg_namer_leave.
+bool lg_namer_enter(struct lg_namer *namer, struct lg_text *text);
+void lg_namer_leave(struct lg_namer *namer);
+
+void lg_name_handle(struct lg_namer *namer, struct lg_text *text, uint64_t handle);
+// "Namespace.Outer<A>+Inner<B>" of a TypeDef whose `count` generic arguments `argument(data, i)` adds.
+void lg_name_type_def(struct lg_text *text, const struct lg_metadata *md, uint32_t rid, size_t count,
+                      void (*argument)(void *data, size_t i), void *data);
+
+// ---- signatures.c ----
+
+// Where a signature stands: its tokens are of `module`, its type variables are `args`.
+struct lg_sig_scope {
+    struct lg_clr *clr;
+    uint64_t module;
+    const struct lg_metadata *md;
+    const uint64_t *args;
+    size_t arg_count;
+};
+// The type at the cursor, as lg_name_handle would name it.
+void lg_name_signature(struct lg_namer *namer, struct lg_text *text, const struct lg_sig_scope *scope,
+                       struct lg_reader *r);
+// The method table of the type at the cursor, where it is known, else 0.
+uint64_t lg_signature_mt(const struct lg_sig_scope *scope, struct lg_reader *r);
+
+// ---- modules.c ----
+
+// The metadata of a module, or NULL: a file that was replaced, memory that was not saved.
+const struct lg_metadata *lg_module_metadata(struct lg_clr *clr, uint64_t module);
+// What to call a module in "Module!0x0200001a": never NULL.
+const char *lg_module_label(struct lg_clr *clr, uint64_t module);
+// Entry `rid` of one of a module's lookup maps, whose head lies at module + `map`; 0 if there is none.
+uint64_t lg_module_lookup(struct lg_clr *clr, uint64_t module, uint32_t map, uint32_t rid);
+// Calls `each` with every method table of a module's TypeDef map (rid) and of its table of
+// instantiations (rid 0, a TypeHandle: array, instantiation or TypeDesc).
+void lg_module_types(struct lg_clr *clr, uint64_t module,
+                     void (*each)(void *data, uint32_t rid, uint64_t handle), void *data);
+void lg_module_instantiations(struct lg_clr *clr, uint64_t module,
+                              void (*each)(void *data, uint32_t rid, uint64_t handle), void *data);
+// CoreLib: the module of System.Object; 0 if unknown.
+uint64_t lg_module_corelib(struct lg_clr *clr);
+
+// ---- fields.c ----
+
+// One FieldDesc, 16 bytes (reference clr.md D.6).
+enum { LG_FIELD_DESC = 16 };
+struct lg_field_desc {
+    uint32_t token; // rid
+    uint32_t offset;
+    uint8_t element;
+    bool is_static, is_thread_static, is_rva;
+};
+struct lg_field_desc lg_field_desc(const uint8_t bytes[LG_FIELD_DESC]);
+// Counts of an EEClass.
+struct lg_field_counts {
+    uint16_t instance; // with those of the base classes
+    uint16_t statics, thread_statics;
+    uint64_t list;
+};
+bool lg_field_counts(struct lg_clr *clr, uint64_t ee_class, struct lg_field_counts *ret);
+
+#endif
