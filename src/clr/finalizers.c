@@ -1,7 +1,62 @@
+// The finalization queues: one per GC heap, each one array of object pointers that fill pointers cut
+// into runs (clr.h has the picture).
+//
+//     CFinalize   m_FillPointers[7] | m_Array | m_EndArray | ...
+//
+// Only the fill pointers are the DAC's to read; the words behind them are the runtime's own, and
+// checked: array <= fill[0] <= ... <= fill[6] <= end (reference clr.md B.2, D.4, measured;
+// dotnet/runtime src/coreclr/gc/gcpriv.h, CFinalize).
 #include "clr/gc_vars.h"
+
+enum { FILLS = 7, ARRAY = FILLS, END = FILLS + 1, WORDS = FILLS + 2 };
+
+static bool is_in_order(const uint64_t words[WORDS])
+{
+    uint64_t before = words[ARRAY];
+    for (int i = 0; i < FILLS; i++) {
+        if (words[i] < before || words[i] % 8)
+            return false;
+        before = words[i];
+    }
+    return words[ARRAY] && words[ARRAY] % 8 == 0 && before <= words[END];
+}
+
+static struct lg_error *read_queue(struct lg_clr *clr, size_t heap)
+{
+    uint64_t variable = lg_gc_field(clr, heap, LG_GC_FIELD_FINALIZE_QUEUE), at, words[WORDS], last;
+    if (!variable)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "GcDacVars v%u.%u does not say where it is",
+                            clr->gc->major, clr->gc->minor);
+    if (!lg_target_u64(clr->target, variable, &at)
+        || !lg_target_read_all(clr->target, at, words, sizeof(words)))
+        return lg_error_new(LG_ERR_FAULT, "finalize_queue at %#jx: not readable", (uintmax_t)variable);
+    if (!is_in_order(words))
+        return lg_error_new(LG_ERR_CORRUPT,
+                            "CFinalize at %#jx: array %#jx to %#jx, fill pointers from %#jx to %#jx",
+                            (uintmax_t)at, (uintmax_t)words[ARRAY], (uintmax_t)words[END],
+                            (uintmax_t)words[0], (uintmax_t)words[FILLS - 1]);
+    if (words[FILLS - 1] > words[ARRAY] && !lg_target_u64(clr->target, words[FILLS - 1] - 8, &last))
+        return lg_error_new(LG_ERR_FAULT, "CFinalize at %#jx: its array is not readable up to %#jx",
+                            (uintmax_t)at, (uintmax_t)words[FILLS - 1]);
+    struct lg_finalizer_queue queue = { .array = words[ARRAY] };
+    for (int i = 0; i < FILLS; i++)
+        queue.fill[i] = words[i];
+    return lg_vec_push(&clr->finalizers, queue) ? NULL : &lg_no_memory;
+}
 
 struct lg_error *lg_clr_finalizer_queues(struct lg_clr *clr, const struct lg_finalizer_queue **ret,
                                          size_t *count_ret)
 {
-    return lg_error_new(LG_ERR_UNSUPPORTED, "the finalizer queues cannot be read yet");
+    if (!clr->finalizers_read) {
+        clr->finalizers.len = 0;
+        for (size_t heap = 0; heap < clr->gc_heaps.len; heap++) {
+            struct lg_error *err = read_queue(clr, heap);
+            if (err)
+                return lg_error_context(err, "finalization queue of heap %zu", heap);
+        }
+        clr->finalizers_read = true;
+    }
+    *ret = clr->finalizers.at;
+    *count_ret = clr->finalizers.len;
+    return NULL;
 }
