@@ -22,7 +22,7 @@ static class Liveness
             if (root is not ClrHandle { HandleKind: ClrHandleKind.Dependent or (ClrHandleKind)weakInterior })
                 Push(root.Object);
         }
-        foreach (var s in Statics.Normal(target.Runtime).Concat(Statics.PerThread(target.Runtime)))
+        foreach (var s in target.NormalStatics.Concat(target.ThreadStatics))
             Push(target.Heap.GetObject(s.Object));
         var dependent = target.Runtime.EnumerateHandles().Where(h => h.HandleKind == ClrHandleKind.Dependent).ToList();
         for (int before = -1; before != marked.Count;)

@@ -27,7 +27,7 @@ static class Report
         Addresses(json, "finalizable", heap.EnumerateFinalizableObjects().Select(o => o.Address));
         Addresses(json, "f_reachable", heap.EnumerateFinalizerRoots().Select(r => r.Object.Address));
         Threads(json, target.Runtime);
-        StaticFields(json, target.Runtime);
+        StaticFields(json, target);
         json.WriteEndObject();
     }
 
@@ -169,9 +169,9 @@ static class Report
         json.WriteEndArray();
     });
 
-    static void StaticFields(Utf8JsonWriter json, ClrRuntime runtime)
+    static void StaticFields(Utf8JsonWriter json, Target target)
     {
-        Array(json, "statics", Statics.Normal(runtime), s =>
+        Array(json, "statics", target.NormalStatics, s =>
         {
             json.WriteString("type", s.Field.ContainingType.Name);
             json.WriteString("field", s.Field.Name);
@@ -180,7 +180,7 @@ static class Report
             if (s.Object != 0)
                 json.WriteString("object", Hex(s.Object));
         });
-        Array(json, "thread_statics", Statics.PerThread(runtime), s =>
+        Array(json, "thread_statics", target.ThreadStatics, s =>
         {
             json.WriteString("type", s.Field.ContainingType.Name);
             json.WriteString("field", s.Field.Name);

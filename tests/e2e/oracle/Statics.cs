@@ -7,7 +7,7 @@ static class Statics
 {
     public readonly record struct Static(ClrField Field, ClrThread Thread, ulong Address, ulong Object);
 
-    static IEnumerable<ClrType> Types(ClrRuntime runtime)
+    public static IEnumerable<ClrType> Types(ClrRuntime runtime)
     {
         var seen = new HashSet<ulong>();
         foreach (var module in runtime.EnumerateModules())
@@ -25,10 +25,10 @@ static class Statics
         }
     }
 
-    public static IEnumerable<Static> Normal(ClrRuntime runtime)
+    public static IEnumerable<Static> Normal(ClrRuntime runtime, List<ClrType> types)
     {
         var domain = runtime.AppDomains[0];
-        foreach (var type in Types(runtime).Where(t => !t.ContainsGenericParameters()))
+        foreach (var type in types.Where(t => !t.ContainsGenericParameters()))
         {
             foreach (var field in type.StaticFields)
             {
@@ -39,9 +39,9 @@ static class Statics
         }
     }
 
-    public static IEnumerable<Static> PerThread(ClrRuntime runtime)
+    public static IEnumerable<Static> PerThread(ClrRuntime runtime, List<ClrType> types)
     {
-        foreach (var type in Types(runtime).Where(t => !t.ContainsGenericParameters()))
+        foreach (var type in types.Where(t => !t.ContainsGenericParameters()))
         {
             foreach (var field in type.ThreadStaticFields)
             {

@@ -4,6 +4,7 @@
 // .NET 10: it does not find the DAC, and silently treats statics and thread statics as no roots (it enumerates those for
 // versions 9 and 10 only). So the version is read from the file of libcoreclr.so and given to a ClrInfo of our own.
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Text;
@@ -15,6 +16,9 @@ sealed class Target : IDisposable
     public ClrRuntime Runtime { get; }
     public string Dac { get; }
     public ClrHeap Heap => Runtime.Heap;
+    readonly Lazy<List<Statics.Static>> normal, perThread; // finding them takes a walk over the heap
+    public List<Statics.Static> NormalStatics => normal.Value;
+    public List<Statics.Static> ThreadStatics => perThread.Value;
 
     public Target(string name, string dac, bool mapped, bool suspend)
     {
@@ -32,6 +36,9 @@ sealed class Target : IDisposable
             DebuggingLibraries = [],
         };
         Runtime = info.CreateRuntime(Dac, ignoreMismatch: true);
+        var types = new Lazy<List<ClrType>>(() => Statics.Types(Runtime).ToList());
+        normal = new(() => Statics.Normal(Runtime, types.Value).ToList());
+        perThread = new(() => Statics.PerThread(Runtime, types.Value).ToList());
     }
 
     /// "@(#)Version 10.0.1226.42308 @Commit: ..." becomes 10.0.1226.42308.

@@ -67,7 +67,7 @@ static class Verify
     static void FollowPath(Target target, JsonNode root)
     {
         string type = (string)root["type"], name = (string)root["name"];
-        var statics = (string)root["kinds"][0] == "static" ? Statics.Normal(target.Runtime) : Statics.PerThread(target.Runtime);
+        var statics = (string)root["kinds"][0] == "static" ? target.NormalStatics : target.ThreadStatics;
         // The name may go on into a struct: "Statics.Sv.Ref" is the field Ref of the static Statics.Sv.
         var found = statics.Where(s => name == s.Field.ContainingType.Name + "." + s.Field.Name
             || name.StartsWith(s.Field.ContainingType.Name + "." + s.Field.Name + ".")).ToList();
@@ -151,7 +151,7 @@ static class Verify
     static void VerifyNames(JsonNode truth, ILookup<string, ClrObject> objects)
     {
         foreach (var name in truth?.AsArray() ?? [])
-            Check(objects.Contains((string)name["type"]), "no object of type " + name["type"]);
+            Check(objects[(string)name["type"]].Any(o => o.Size == (ulong)(int)name["size"]), $"no object of type {name["type"]} with {name["size"]} bytes");
     }
 
     static void VerifyValues(JsonNode truth, ILookup<string, ClrObject> objects)
@@ -177,7 +177,7 @@ static class Verify
     {
         if (truth == null)
             return;
-        var seen = Statics.Normal(target.Runtime).ToLookup(s => s.Field.ContainingType.Name + "." + s.Field.Name);
+        var seen = target.NormalStatics.ToLookup(s => s.Field.ContainingType.Name + "." + s.Field.Name);
         foreach (var (name, field) in truth.AsObject())
         {
             Check(seen.Contains(name), "no static " + name);

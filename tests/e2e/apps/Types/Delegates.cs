@@ -1,6 +1,8 @@
 // Delegates of each form, and the classes that the compiler makes for closures, iterators and async methods.
 using System;
 using System.Collections.Generic;
+using System.Linq;
+using System.Text.Json.Nodes;
 using System.Threading.Tasks;
 
 namespace App
@@ -33,6 +35,20 @@ namespace App
             Iterator.MoveNext();
             Async = Wait("async argument");
         }
+
+        /// Per delegate its methods in order; target null for a static method (the delegate then refers to itself).
+        public static JsonObject Truth() => new()
+        {
+            ["Static"] = Methods(("App.Delegates.Length", null)),
+            ["Instance"] = Methods(("App.Delegates.Offset", "App.Delegates")),
+            ["Multicast"] = Methods(("App.Delegates.Length", null), ("App.Delegates.Offset", "App.Delegates"), ("App.Delegates.Offset", "App.Delegates")),
+            ["Closure"] = Methods(("*", "App.Delegates+<>c__DisplayClass*")),
+            ["NoCapture"] = Methods(("*", "App.Delegates+<>c")),
+            ["Generic"] = Methods(("App.Delegates.GenericTarget", null)),
+        };
+
+        static JsonArray Methods(params (string Method, string Target)[] methods) =>
+            new(methods.Select(m => (JsonNode)new JsonObject { ["method"] = m.Method, ["target"] = m.Target }).ToArray());
 
         static int Length(string text) => text.Length;
         int Offset(string text) => text.Length + offset;

@@ -51,6 +51,9 @@ static class Program
         Named(new Order[2, 3], "App.Order[,]");
         Named(new Order[1, 2, 3], "App.Order[,,]");
         Named(new Order[2][], "App.Order[][]");
+        // C# reads array suffixes from the left, the runtime from the right.
+        Named(new Order[2][,], "App.Order[,][]");
+        Named(new Order[2, 2][], "App.Order[][,]");
         Named(new Dictionary<string, Order>[1], dictionary + "<System.String, App.Order>[]");
         Named(Colour.Green, "App.Colour");
         Named((int)5, "System.Int32");
@@ -141,6 +144,7 @@ static class Program
             arrays[field.Name] = new JsonObject { ["lengths"] = lengths, ["length"] = array.Length, ["size"] = Size(array.GetType(), array.Length) };
         }
         Kept.Delegates = new();
+        Root["delegates"] = Delegates.Truth();
     }
 
     static FourObjects Four()
