@@ -6,6 +6,7 @@
 #include "graph/index.h"
 #include "graph/paths.h"
 #include "heap/heap.h"
+#include "util/map.h"
 
 // ---- roots ----
 
@@ -51,12 +52,14 @@ LG_DEFINE_FREEP(lg_roots)
 // ---- graph ----
 
 // Edges are the references of all objects, plus dependent handles (primary -> secondary) and collectible
-// types (object -> its LoaderAllocator). Only the reversed graph is kept: it answers "who holds this".
+// types (object -> its LoaderAllocator). A named static slot is no edge of the Object[] that holds it:
+// it is a root, with a name (lg_roots). Only the reversed graph is kept: it answers "who holds this".
 struct lg_heap_graph {
     struct lg_heap *heap;
     struct lg_index *index;
     struct lg_graph *reversed;
-    LG_VEC(struct lg_handle) dependents; // by object
+    LG_VEC(struct lg_handle) dependents; // those that are edges
+    struct lg_map loader_objects;        // see collect_priv.h
     struct lg_walk_result walk;
     uint64_t wild; // references to where no object starts: dropped
 };

@@ -17,20 +17,22 @@ struct lg_span {
     uint64_t start, end;
 };
 
-// An empty index over the given spans (by start, none overlapping), to be filled with lg_index_add and
-// then sealed. Adding from several threads is safe as long as no two add to the same 4 MiB window
-// (aligned) at once.
+// An empty index over the given spans (by start, none overlapping), to be filled and then sealed.
 LG_MUST_CHECK struct lg_error *lg_index_new(const struct lg_span *spans, size_t count,
                                             struct lg_index **ret);
-void lg_index_add(struct lg_index *index, uint64_t address);
+// Objects start at those of the 64 addresses from `address` (a multiple of 512) on, 8 apart, whose bits
+// are set. Thread-safe. Addresses outside all spans are ignored.
+void lg_index_add(struct lg_index *index, uint64_t address, uint64_t bits);
 // Counts ranks. Errors: 2^32 - 2 objects or more.
 LG_MUST_CHECK struct lg_error *lg_index_seal(struct lg_index *index);
 void lg_index_free(struct lg_index *index);
 LG_DEFINE_FREEP(lg_index)
 
 uint32_t lg_index_count(const struct lg_index *index);
-lg_node lg_index_node(const struct lg_index *index,
-                      uint64_t address); // LG_NO_NODE: no object starts there
+// LG_NO_NODE: no object starts there.
+lg_node lg_index_node(const struct lg_index *index, uint64_t address);
+// Brings what lg_index_node() will look at into the cache.
+void lg_index_prefetch(const struct lg_index *index, uint64_t address);
 uint64_t lg_index_address(const struct lg_index *index, lg_node node); // node < count
 lg_node lg_index_before(const struct lg_index *index,
                         uint64_t address);             // last object at or before; LG_NO_NODE

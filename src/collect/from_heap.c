@@ -1,0 +1,280 @@
+#include <stdatomic.h>
+#include <string.h>
+
+#include "collect/collect.h"
+#include "collect/collect_priv.h"
+#include "heap/heap_priv.h"
+#include "util/error.h"
+#include "util/map.h"
+#include "util/parallel.h"
+
+// References that wait for what the index says of them: it is in the cache by the time they are asked
+// about.
+enum { PENDING = 64 };
+
+struct worker {
+    uint64_t word; // address of the 512 bytes that `bits` are about
+    uint64_t bits;
+    lg_node node; // of the object seen last; LG_NO_NODE at the start of a piece
+    uint64_t object;
+    struct {
+        uint64_t target;
+        lg_node source;
+    } pending[PENDING];
+    unsigned pending_count;
+    uint64_t wild;
+};
+
+struct build {
+    struct lg_heap *heap;
+    struct lg_heap_graph *graph;
+    struct lg_edge_sorter *sorter;
+    struct worker *workers; // [lg_workers()]
+    struct lg_map statics;  // objects that hold named static slots
+    lg_node *loaders;       // [type_count]: LoaderAllocator of a collectible type, or LG_NO_NODE
+    uint32_t type_count;
+    uint64_t object_array_mt;
+};
+
+// ---- first pass: which objects there are ----
+
+static void flush_bits(struct build *build, struct worker *worker)
+{
+    if (worker->bits)
+        lg_index_add(build->graph->index, worker->word, worker->bits);
+    worker->bits = 0;
+}
+
+static void note_object(void *self, struct walker *walker, const struct lg_seen *seen)
+{
+    struct build *build = self;
+    struct worker *worker = &build->workers[lg_walker_number(walker)];
+    uint64_t address = seen->object.address, word = address & ~UINT64_C(511);
+    if (word != worker->word) {
+        flush_bits(build, worker);
+        worker->word = word;
+    }
+    worker->bits |= UINT64_C(1) << (address >> 3 & 63);
+}
+
+static void end_of_objects(void *self, size_t piece, size_t number)
+{
+    struct build *build = self;
+    (void)piece;
+    flush_bits(build, &build->workers[number]);
+}
+
+static struct lg_error *build_index(struct build *build)
+{
+    size_t count;
+    const struct lg_segment *segments = lg_clr_segments(lg_heap_clr(build->heap), &count);
+    _cleanup_free_ struct lg_span *spans = calloc(count + 1, sizeof(*spans));
+    if (!spans)
+        return &lg_no_memory;
+    for (size_t i = 0; i < count; i++)
+        spans[i] = (struct lg_span){ segments[i].start, segments[i].end };
+    struct lg_error *err = lg_index_new(spans, count, &build->graph->index);
+    struct lg_pass pass = { .seen = note_object, .end = end_of_objects, .self = build };
+    if (!err)
+        err = lg_heap_pass(build->heap, &pass, &build->graph->walk);
+    return err ? err : lg_index_seal(build->graph->index);
+}
+
+// ---- second pass: what refers to what ----
+
+static void resolve_pending(struct build *build, size_t number)
+{
+    struct worker *worker = &build->workers[number];
+    for (unsigned i = 0; i < worker->pending_count; i++) {
+        lg_node target = lg_index_node(build->graph->index, worker->pending[i].target);
+        if (target == LG_NO_NODE)
+            worker->wild++;
+        else
+            lg_edge_sorter_add(build->sorter, number, target, worker->pending[i].source);
+    }
+    worker->pending_count = 0;
+}
+
+struct run_of {
+    struct build *build;
+    struct worker *worker;
+    size_t number;
+    bool has_statics;
+};
+
+static void note_references(void *self, uint64_t offset, const uint8_t *values, size_t count)
+{
+    struct run_of *run = self;
+    struct worker *worker = run->worker;
+    struct lg_clr *clr = lg_heap_clr(run->build->heap);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t target = lg_load_u64(values + 8 * i);
+        if (target == 0)
+            continue;
+        // A named slot belongs to its static, which is a root: not to the array that happens to hold it.
+        if (run->has_statics && lg_clr_static_at(clr, worker->object + offset + 8 * i))
+            continue;
+        lg_index_prefetch(run->build->graph->index, target);
+        worker->pending[worker->pending_count].target = target;
+        worker->pending[worker->pending_count].source = worker->node;
+        if (++worker->pending_count == PENDING)
+            resolve_pending(run->build, run->number);
+    }
+}
+
+static void note_edges(void *self, struct walker *walker, const struct lg_seen *seen)
+{
+    struct build *build = self;
+    size_t number = lg_walker_number(walker);
+    struct worker *worker = &build->workers[number];
+    const struct lg_type *type = seen->object.type;
+    worker->object = seen->object.address;
+    // Objects are numbered in address order, so within a piece the next has the next number.
+    worker->node = worker->node == LG_NO_NODE ? lg_index_node(build->graph->index, worker->object)
+                                              : worker->node + 1;
+    if (type->id < build->type_count && build->loaders[type->id] != LG_NO_NODE)
+        lg_edge_sorter_add(build->sorter, number, build->loaders[type->id], worker->node);
+    const struct gc_desc *desc =
+        type->id < build->heap->descs.len ? build->heap->descs.at[type->id] : NULL;
+    if (!desc)
+        return;
+    uint32_t ignored;
+    struct run_of run = {
+        .build = build,
+        .worker = worker,
+        .number = number,
+        .has_statics =
+            type->mt == build->object_array_mt && lg_map_get(&build->statics, worker->object, &ignored),
+    };
+    lg_seen_references(walker, seen, desc, note_references, &run);
+}
+
+static void begin_edges(void *self, size_t piece, size_t number)
+{
+    struct build *build = self;
+    (void)piece;
+    build->workers[number].node = LG_NO_NODE;
+}
+
+static void end_edges(void *self, size_t piece, size_t number)
+{
+    (void)piece;
+    resolve_pending(self, number);
+}
+
+static struct lg_error *find_static_arrays(struct build *build)
+{
+    const struct lg_static *statics;
+    size_t count;
+    struct lg_error *err = lg_clr_statics(lg_heap_clr(build->heap), &statics, &count);
+    for (size_t i = 0; i < count && !err; i++) {
+        lg_node node = lg_index_before(build->graph->index, statics[i].slot);
+        if (node != LG_NO_NODE
+            && !lg_map_put(&build->statics, lg_index_address(build->graph->index, node), 1))
+            err = &lg_no_memory;
+    }
+    return err;
+}
+
+// Dependent handles: the secondary lives as long as the primary does, which is an edge like any other.
+static struct lg_error *add_dependents(struct build *build)
+{
+    const struct lg_handle *handles;
+    size_t count;
+    struct lg_error *err = lg_clr_handles(lg_heap_clr(build->heap), &handles, &count);
+    if (err)
+        return err;
+    for (size_t i = 0; i < count; i++) {
+        if (handles[i].kind != LG_HANDLE_DEPENDENT || handles[i].secondary == 0)
+            continue;
+        lg_node from = lg_index_node(build->graph->index, handles[i].object);
+        lg_node to = lg_index_node(build->graph->index, handles[i].secondary);
+        if (from == LG_NO_NODE || to == LG_NO_NODE) {
+            build->graph->wild++;
+            continue;
+        }
+        lg_edge_sorter_add(build->sorter, 0, to, from);
+        if (!lg_vec_push(&build->graph->dependents, handles[i]))
+            return &lg_no_memory;
+    }
+    return NULL;
+}
+
+static struct lg_error *find_loaders(struct build *build)
+{
+    struct lg_clr *clr = lg_heap_clr(build->heap);
+    build->type_count = lg_clr_type_count(clr);
+    build->loaders = calloc(build->type_count + 1u, sizeof(*build->loaders));
+    if (!build->loaders)
+        return &lg_no_memory;
+    struct lg_map *objects = &build->graph->loader_objects;
+    struct lg_error *err = lg_loader_objects_find(build->heap, objects);
+    for (uint32_t i = 0; i < build->type_count && !err; i++) {
+        build->loaders[i] = LG_NO_NODE;
+        uint64_t object = lg_loader_object(clr, objects, lg_clr_type_at(clr, i));
+        if (object)
+            build->loaders[i] = lg_index_node(build->graph->index, object);
+    }
+    return err;
+}
+
+static struct lg_error *build_edges(struct build *build)
+{
+    struct lg_error *err = lg_edge_sorter_new(lg_index_count(build->graph->index), &build->sorter);
+    if (!err)
+        err = lg_heap_compile(build->heap);
+    if (!err)
+        err = find_static_arrays(build);
+    if (!err)
+        err = find_loaders(build);
+    if (!err)
+        err = add_dependents(build);
+    struct lg_walk_result result;
+    struct lg_pass pass = { note_edges, begin_edges, end_edges, build };
+    if (!err)
+        err = lg_heap_pass(build->heap, &pass, &result);
+    for (size_t i = 0; i < lg_workers() && !err; i++)
+        build->graph->wild += build->workers[i].wild;
+    return err ? err : lg_edge_sorter_finish(build->sorter, &build->graph->reversed);
+}
+
+static void build_deinit(struct build *build)
+{
+    lg_edge_sorter_free(build->sorter);
+    lg_map_free(&build->statics);
+    free(build->loaders);
+    free(build->workers);
+}
+
+struct lg_error *lg_heap_graph_build(struct lg_heap *heap, struct lg_heap_graph **ret)
+{
+    _cleanup_(lg_heap_graph_freep) struct lg_heap_graph *graph = calloc(1, sizeof(*graph));
+    if (!graph)
+        return &lg_no_memory;
+    graph->heap = heap;
+    _cleanup_(build_deinit) struct build build = {
+        .heap = heap,
+        .graph = graph,
+        .workers = calloc(lg_workers(), sizeof(*build.workers)),
+        .object_array_mt = lg_clr_info(lg_heap_clr(heap))->object_array_mt,
+    };
+    if (!build.workers)
+        return &lg_no_memory;
+    struct lg_error *err = build_index(&build);
+    if (!err)
+        err = build_edges(&build);
+    if (!err)
+        *ret = lg_steal(graph);
+    return err;
+}
+
+void lg_heap_graph_free(struct lg_heap_graph *graph)
+{
+    if (!graph)
+        return;
+    lg_index_free(graph->index);
+    lg_graph_free(graph->reversed);
+    lg_vec_free(&graph->dependents);
+    lg_map_free(&graph->loader_objects);
+    free(graph);
+}

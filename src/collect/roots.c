@@ -1,0 +1,305 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/collect.h"
+#include "heap/window.h"
+#include "util/error.h"
+
+const char *lg_root_kind_name(enum lg_root_kind kind)
+{
+    static const char *const names[] = {
+        [LG_ROOT_STATIC] = "static",
+        [LG_ROOT_THREAD_STATIC] = "thread-static",
+        [LG_ROOT_STRONG] = "strong",
+        [LG_ROOT_PINNED] = "pinned",
+        [LG_ROOT_ASYNC_PINNED] = "async-pinned",
+        [LG_ROOT_SIZED_REF] = "sized-ref",
+        [LG_ROOT_REFCOUNTED] = "refcounted",
+        [LG_ROOT_FINALIZER] = "finalizer",
+        [LG_ROOT_FRAME] = "frame",
+        [LG_ROOT_STACK] = "stack",
+    };
+    return names[kind];
+}
+
+struct collector {
+    struct lg_heap *heap;
+    struct lg_clr *clr;
+    struct lg_target *target;
+    const struct lg_index *index;
+    struct lg_roots *roots;
+    struct window window;
+};
+
+static struct lg_error *add_root(struct collector *c, struct lg_root root)
+{
+    return lg_vec_push(&c->roots->all, root) ? NULL : &lg_no_memory;
+}
+
+LG_PRINTF(2, 3) static char *keep_name(struct lg_roots *roots, const char *format, ...)
+{
+    char *name;
+    va_list args;
+    va_start(args, format);
+    int len = vasprintf(&name, format, args);
+    va_end(args);
+    if (len < 0)
+        return NULL;
+    if (lg_vec_push(&roots->names, name))
+        return name;
+    free(name);
+    return NULL;
+}
+
+LG_PRINTF(2, 3) static struct lg_error *say_incomplete(struct lg_roots *roots, const char *format, ...)
+{
+    char *sentence;
+    va_list args;
+    va_start(args, format);
+    int len = vasprintf(&sentence, format, args);
+    va_end(args);
+    if (len >= 0 && lg_vec_push(&roots->incomplete, sentence))
+        return NULL;
+    if (len >= 0)
+        free(sentence);
+    return &lg_no_memory;
+}
+
+// Slots lie close together and come in order: a window saves a system call for each.
+static uint64_t word_at(struct collector *c, uint64_t address)
+{
+    const uint8_t *bytes = window_at(&c->window, address, 8, address + WINDOW_MIN);
+    if (!bytes)
+        bytes = window_at(&c->window, address, 8, address + 8);
+    uint64_t value = 0;
+    if (bytes)
+        memcpy(&value, bytes, sizeof(value));
+    return value;
+}
+
+static bool is_object(const struct collector *c, uint64_t address)
+{
+    return lg_index_node(c->index, address) != LG_NO_NODE;
+}
+
+static struct lg_error *collect_statics(struct collector *c)
+{
+    const struct lg_static *statics;
+    size_t count;
+    struct lg_error *err = lg_clr_statics(c->clr, &statics, &count);
+    uint64_t wild = 0;
+    for (size_t i = 0; i < count && !err; i++) {
+        uint64_t object = word_at(c, statics[i].slot);
+        if (object == 0)
+            continue;
+        wild += !is_object(c, object);
+        const struct lg_type *type = lg_clr_type(c->clr, statics[i].mt);
+        if (!type || !is_object(c, object))
+            continue;
+        const char *name =
+            keep_name(c->roots, "%s.%s", lg_clr_type_name(c->clr, type), statics[i].field);
+        if (!name)
+            return &lg_no_memory;
+        enum lg_root_kind kind = statics[i].thread ? LG_ROOT_THREAD_STATIC : LG_ROOT_STATIC;
+        struct lg_root root = { object, statics[i].slot, kind, false, name, statics[i].thread };
+        err = add_root(c, root);
+    }
+    if (!err && wild)
+        err = say_incomplete(c->roots, "%llu static slots hold what is no object",
+                             (unsigned long long)wild);
+    return err;
+}
+
+// The arrays that hold a thread's statics, for the elements in them that have no name.
+static struct lg_error *collect_thread_roots(struct collector *c)
+{
+    const struct lg_thread_root *thread_roots;
+    size_t count;
+    struct lg_error *err = lg_clr_thread_roots(c->clr, &thread_roots, &count);
+    for (size_t i = 0; i < count && !err; i++) {
+        struct lg_root root = {
+            thread_roots[i].object, thread_roots[i].slot, LG_ROOT_THREAD_STATIC, false, NULL,
+            thread_roots[i].thread
+        };
+        if (is_object(c, root.object))
+            err = add_root(c, root);
+    }
+    return err;
+}
+
+static enum lg_root_kind kind_of_handle(enum lg_handle_kind kind)
+{
+    switch (kind) {
+    case LG_HANDLE_PINNED:
+        return LG_ROOT_PINNED;
+    case LG_HANDLE_ASYNC_PINNED:
+        return LG_ROOT_ASYNC_PINNED;
+    case LG_HANDLE_SIZED_REF:
+        return LG_ROOT_SIZED_REF;
+    case LG_HANDLE_REFCOUNTED:
+        return LG_ROOT_REFCOUNTED;
+    default:
+        return LG_ROOT_STRONG;
+    }
+}
+
+static struct lg_error *collect_handles(struct collector *c)
+{
+    const struct lg_handle *handles;
+    size_t count;
+    struct lg_error *err = lg_clr_handles(c->clr, &handles, &count);
+    uint64_t wild = 0, counted = 0;
+    for (size_t i = 0; i < count && !err; i++) {
+        if (!lg_handle_is_strong(handles[i].kind))
+            continue;
+        counted += handles[i].kind == LG_HANDLE_REFCOUNTED;
+        wild += !is_object(c, handles[i].object);
+        struct lg_root root = { .object = handles[i].object,
+                                .slot = handles[i].address,
+                                .kind = kind_of_handle(handles[i].kind) };
+        if (is_object(c, root.object))
+            err = add_root(c, root);
+    }
+    if (!err && counted)
+        err = say_incomplete(c->roots,
+                             "%llu ref-counted handles are taken as strong: .NET 10 does not tell their "
+                             "counts from outside",
+                             (unsigned long long)counted);
+    if (!err && wild)
+        err = say_incomplete(c->roots, "%llu strong handles hold what is no object",
+                             (unsigned long long)wild);
+    return err;
+}
+
+static struct lg_error *collect_finalizers(struct collector *c)
+{
+    const struct lg_finalizer_queue *queues;
+    size_t count;
+    struct lg_error *err = lg_clr_finalizer_queues(c->clr, &queues, &count);
+    for (size_t i = 0; i < count && !err; i++) {
+        for (uint64_t slot = queues[i].fill[4]; slot < queues[i].fill[6] && !err; slot += 8) {
+            struct lg_root root = { .object = word_at(c, slot),
+                                    .slot = slot,
+                                    .kind = LG_ROOT_FINALIZER };
+            if (is_object(c, root.object))
+                err = add_root(c, root);
+        }
+    }
+    return err;
+}
+
+// A word that points at an object or into one. Interior pointers are as good as any: spans and by-refs.
+static uint64_t object_of_word(struct collector *c, uint64_t word)
+{
+    if (!lg_heap_segment_at(c->heap, word))
+        return 0;
+    lg_node node = lg_index_before(c->index, word);
+    struct lg_object object;
+    if (node == LG_NO_NODE || !lg_heap_object_at(c->heap, lg_index_address(c->index, node), &object)
+        || word - object.address >= object.size)
+        return 0;
+    return object.address;
+}
+
+static const char *register_name(unsigned i)
+{
+    static const char *const names[] = { "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10",
+                                         "r9",  "r8",  "rax", "rcx", "rdx", "rsi", "rdi" };
+    return i < sizeof(names) / sizeof(*names) ? names[i] : NULL;
+}
+
+static struct lg_error *collect_stack(struct collector *c, const struct lg_managed_thread *thread)
+{
+    struct lg_error *err = NULL;
+    for (unsigned i = 0; register_name(i) && !err; i++) {
+        uint64_t object = object_of_word(c, thread->thread->registers[i]);
+        struct lg_root root = { object, 0, LG_ROOT_STACK, true, register_name(i), thread };
+        if (object)
+            err = add_root(c, root);
+    }
+    uint64_t slot = (thread->stack_low + 7) & ~UINT64_C(7);
+    for (; slot + 8 <= thread->stack_high && !err; slot += 8) {
+        const uint8_t *bytes = window_at(&c->window, slot, 8, thread->stack_high);
+        if (!bytes)
+            return say_incomplete(c->roots,
+                                  "the stack of thread 0x%x ends at 0x%llx, before its mapping does",
+                                  thread->os_id, (unsigned long long)slot);
+        uint64_t word;
+        memcpy(&word, bytes, sizeof(word));
+        uint64_t object = object_of_word(c, word);
+        struct lg_root root = { object, slot, LG_ROOT_STACK, true, NULL, thread };
+        if (object)
+            err = add_root(c, root);
+    }
+    return err;
+}
+
+static struct lg_error *collect_stacks(struct collector *c)
+{
+    const struct lg_managed_thread *threads;
+    size_t count, missing = 0;
+    struct lg_error *err = lg_clr_threads(c->clr, &threads, &count);
+    for (size_t i = 0; i < count && !err; i++) {
+        bool gone = threads[i].os_id == 0 || threads[i].state & 0xc00; // unstarted, dead
+        if (threads[i].thread && threads[i].thread->has_registers && threads[i].stack_high)
+            err = collect_stack(c, &threads[i]);
+        else
+            missing += !gone;
+    }
+    if (!err && missing)
+        err = say_incomplete(c->roots, "the stacks of %zu managed threads could not be read", missing);
+    if (!err)
+        err = say_incomplete(
+            c->roots, "stack roots are conservative: every word that points into an object counts");
+    return err;
+}
+
+static int by_kind_and_slot(const void *a, const void *b)
+{
+    const struct lg_root *x = a, *y = b;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    if (x->slot != y->slot)
+        return x->slot < y->slot ? -1 : 1;
+    return x->object < y->object ? -1 : x->object > y->object;
+}
+
+struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *index,
+                                  struct lg_roots **ret)
+{
+    _cleanup_(lg_roots_freep) struct lg_roots *roots = calloc(1, sizeof(*roots));
+    if (!roots)
+        return &lg_no_memory;
+    struct lg_clr *clr = lg_heap_clr(heap);
+    struct collector c = {
+        .heap = heap, .clr = clr, .target = lg_clr_target(clr), .index = index, .roots = roots
+    };
+    struct lg_error *err = window_init(&c.window, c.target);
+    struct lg_error *(*const parts[])(struct collector *) = { collect_statics, collect_thread_roots,
+                                                              collect_handles, collect_finalizers,
+                                                              collect_stacks };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !err; i++)
+        err = parts[i](&c);
+    window_deinit(&c.window);
+    if (err)
+        return err;
+    qsort(roots->all.at, roots->all.len, sizeof(*roots->all.at), by_kind_and_slot);
+    *ret = lg_steal(roots);
+    return NULL;
+}
+
+void lg_roots_free(struct lg_roots *roots)
+{
+    if (!roots)
+        return;
+    for (size_t i = 0; i < roots->names.len; i++)
+        free(roots->names.at[i]);
+    for (size_t i = 0; i < roots->incomplete.len; i++)
+        free(roots->incomplete.at[i]);
+    lg_vec_free(&roots->names);
+    lg_vec_free(&roots->incomplete);
+    lg_vec_free(&roots->all);
+    free(roots);
+}

@@ -1,0 +1,187 @@
+// Sorting edges into rows; the picture is in graph.h.
+#include <stdatomic.h>
+#include <string.h>
+
+#include "graph/graph.h"
+#include "util/error.h"
+#include "util/pages.h"
+#include "util/parallel.h"
+
+enum {
+    BUCKET_BITS = 15, // 32 Ki rows: their counters fit the second-level cache
+    BUCKET = 1 << BUCKET_BITS,
+    CHUNK = 2048, // pairs; 16 KiB
+};
+
+struct pair {
+    lg_node key, value;
+};
+
+struct chunk {
+    struct chunk *before;
+    uint32_t count;
+    struct pair pairs[CHUNK];
+};
+
+struct lg_edge_sorter {
+    uint32_t node_count;
+    size_t bucket_count, worker_count;
+    struct chunk **last;    // [worker_count][bucket_count]
+    struct lg_graph *graph; // while finishing
+    uint32_t *bucket_start; // [bucket_count + 1] while finishing
+    atomic_bool failed;
+};
+
+struct lg_error *lg_edge_sorter_new(uint32_t node_count, struct lg_edge_sorter **ret)
+{
+    _cleanup_(lg_edge_sorter_freep) struct lg_edge_sorter *sorter = calloc(1, sizeof(*sorter));
+    if (!sorter)
+        return &lg_no_memory;
+    sorter->node_count = node_count;
+    sorter->bucket_count = ((size_t)node_count + BUCKET - 1) / BUCKET;
+    sorter->worker_count = lg_workers();
+    sorter->last = calloc(sorter->worker_count * sorter->bucket_count + 1, sizeof(struct chunk *));
+    if (!sorter->last)
+        return &lg_no_memory;
+    *ret = lg_steal(sorter);
+    return NULL;
+}
+
+static void free_chunks(struct chunk **last)
+{
+    while (*last) {
+        struct chunk *before = (*last)->before;
+        free(*last);
+        *last = before;
+    }
+}
+
+void lg_edge_sorter_free(struct lg_edge_sorter *sorter)
+{
+    if (!sorter)
+        return;
+    for (size_t i = 0; sorter->last && i < sorter->worker_count * sorter->bucket_count; i++)
+        free_chunks(&sorter->last[i]);
+    free(sorter->last);
+    free(sorter->bucket_start);
+    lg_graph_free(sorter->graph);
+    free(sorter);
+}
+
+static __attribute__((noinline)) struct chunk *add_chunk(struct lg_edge_sorter *sorter,
+                                                         struct chunk **last)
+{
+    struct chunk *chunk = malloc(sizeof(*chunk));
+    if (!chunk) {
+        atomic_store(&sorter->failed, true);
+        return NULL;
+    }
+    chunk->before = *last;
+    chunk->count = 0;
+    return *last = chunk;
+}
+
+void lg_edge_sorter_add(struct lg_edge_sorter *sorter, size_t worker, lg_node key, lg_node value)
+{
+    struct chunk **last = &sorter->last[worker * sorter->bucket_count + (key >> BUCKET_BITS)];
+    struct chunk *chunk = *last;
+    if (!chunk || chunk->count == CHUNK) {
+        chunk = add_chunk(sorter, last);
+        if (!chunk)
+            return;
+    }
+    chunk->pairs[chunk->count++] = (struct pair){ key, value };
+}
+
+static uint64_t bucket_size(const struct lg_edge_sorter *sorter, size_t bucket)
+{
+    uint64_t size = 0;
+    for (size_t w = 0; w < sorter->worker_count; w++) {
+        for (const struct chunk *c = sorter->last[w * sorter->bucket_count + bucket]; c; c = c->before)
+            size += c->count;
+    }
+    return size;
+}
+
+static int by_node(const void *a, const void *b)
+{
+    lg_node x = *(const lg_node *)a, y = *(const lg_node *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void sort_row(lg_node *row, uint32_t count)
+{
+    if (count > 32) {
+        qsort(row, count, sizeof(*row), by_node);
+        return;
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        lg_node value = row[i];
+        uint32_t k = i;
+        for (; k > 0 && row[k - 1] > value; k--)
+            row[k] = row[k - 1];
+        row[k] = value;
+    }
+}
+
+// Counts a bucket's rows, turns counts into starts, and places the values. `cursor` of a row runs from
+// its start to its end.
+static void place_bucket(void *data, size_t bucket, size_t worker)
+{
+    struct lg_edge_sorter *sorter = data;
+    struct lg_graph *graph = sorter->graph;
+    uint32_t first = (uint32_t)bucket << BUCKET_BITS, left = sorter->node_count - first;
+    uint32_t rows = left < BUCKET ? left : BUCKET;
+    _cleanup_free_ uint32_t *cursor = calloc(rows + 1u, sizeof(*cursor));
+    (void)worker;
+    if (!cursor) {
+        atomic_store(&sorter->failed, true);
+        return;
+    }
+    for (size_t w = 0; w < sorter->worker_count; w++) {
+        for (const struct chunk *c = sorter->last[w * sorter->bucket_count + bucket]; c; c = c->before) {
+            for (uint32_t i = 0; i < c->count; i++)
+                cursor[c->pairs[i].key - first]++;
+        }
+    }
+    uint32_t next = sorter->bucket_start[bucket];
+    for (uint32_t r = 0; r < rows; r++) {
+        uint32_t count = cursor[r];
+        graph->edge_start[first + r] = cursor[r] = next;
+        next += count;
+    }
+    for (size_t w = 0; w < sorter->worker_count; w++) {
+        struct chunk **last = &sorter->last[w * sorter->bucket_count + bucket];
+        for (const struct chunk *c = *last; c; c = c->before) {
+            for (uint32_t i = 0; i < c->count; i++)
+                graph->edges[cursor[c->pairs[i].key - first]++] = c->pairs[i].value;
+        }
+        free_chunks(last);
+    }
+    for (uint32_t r = 0; r < rows; r++) {
+        uint32_t start = graph->edge_start[first + r];
+        sort_row(graph->edges + start, cursor[r] - start);
+    }
+}
+
+struct lg_error *lg_edge_sorter_finish(struct lg_edge_sorter *sorter, struct lg_graph **ret)
+{
+    free(sorter->bucket_start);
+    sorter->bucket_start = calloc(sorter->bucket_count + 1, sizeof(*sorter->bucket_start));
+    if (!sorter->bucket_start || atomic_load(&sorter->failed))
+        return &lg_no_memory;
+    uint64_t total = 0;
+    for (size_t b = 0; b < sorter->bucket_count && total <= UINT32_MAX; b++) {
+        sorter->bucket_start[b] = (uint32_t)total;
+        total += bucket_size(sorter, b);
+    }
+    struct lg_error *err = lg_graph_new(sorter->node_count, total, &sorter->graph);
+    if (err)
+        return err;
+    lg_parallel(sorter->bucket_count, place_bucket, sorter);
+    if (atomic_load(&sorter->failed))
+        return &lg_no_memory;
+    sorter->graph->edge_start[sorter->node_count] = (uint32_t)total;
+    *ret = lg_steal(sorter->graph);
+    return NULL;
+}

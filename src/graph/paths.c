@@ -1,0 +1,145 @@
+#include "graph/paths.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "util/error.h"
+#include "util/pages.h"
+#include "util/parallel.h"
+
+enum {
+    GRAIN = 1024,    // Nodes of a level that one worker takes at a time.
+    AHEAD = 16,      // How far ahead rows are fetched.
+    BUFFERED = 4096, // New nodes that a worker keeps before it makes room for them in the next level.
+};
+
+struct level {
+    const struct lg_graph *graph;
+    struct lg_paths *paths;
+    uint64_t *seen; // bit per node: found in an earlier level
+    lg_node *now, *next;
+    uint32_t now_count;
+    _Atomic uint32_t next_count;
+    struct {
+        lg_node nodes[BUFFERED];
+        uint32_t count;
+    } * buffers; // [workers]
+    size_t workers;
+};
+
+static void empty_buffer(struct level *level, size_t worker)
+{
+    uint32_t count = level->buffers[worker].count;
+    uint32_t at = atomic_fetch_add(&level->next_count, count);
+    memcpy(level->next + at, level->buffers[worker].nodes, count * sizeof(lg_node));
+    level->buffers[worker].count = 0;
+}
+
+// `holder` refers to `node`. The lowest node of the level wins, whoever comes first.
+static void offer(struct level *level, size_t worker, lg_node holder, lg_node node)
+{
+    if (level->seen[holder >> 6] >> (holder & 63) & 1)
+        return;
+    _Atomic lg_node *next = (_Atomic lg_node *)&level->paths->next[holder];
+    lg_node old = atomic_load_explicit(next, memory_order_relaxed);
+    while (old > node && !atomic_compare_exchange_weak(next, &old, node)) {
+    }
+    if (old != LG_NO_NODE) // Also: it was lower already, or another worker counted it.
+        return;
+    level->buffers[worker].nodes[level->buffers[worker].count++] = holder;
+    if (level->buffers[worker].count == BUFFERED)
+        empty_buffer(level, worker);
+}
+
+static void search_grain(void *data, size_t grain, size_t worker)
+{
+    struct level *level = data;
+    const struct lg_graph *graph = level->graph;
+    uint32_t i = (uint32_t)grain * GRAIN,
+             end = level->now_count - i < GRAIN ? level->now_count : i + GRAIN;
+    for (; i < end; i++) {
+        if (i + 2 * AHEAD < level->now_count)
+            __builtin_prefetch(&graph->edge_start[level->now[i + 2 * AHEAD]]);
+        if (i + AHEAD < level->now_count)
+            __builtin_prefetch(&graph->edges[graph->edge_start[level->now[i + AHEAD]]]);
+        lg_node node = level->now[i];
+        for (uint32_t e = graph->edge_start[node]; e < graph->edge_start[node + 1]; e++)
+            offer(level, worker, graph->edges[e], node);
+    }
+}
+
+static void finish_level(struct level *level)
+{
+    for (size_t w = 0; w < level->workers; w++)
+        empty_buffer(level, w);
+    lg_node *swap = level->now;
+    level->now = level->next;
+    level->next = swap;
+    level->now_count = atomic_exchange(&level->next_count, 0);
+    level->paths->reached += level->now_count;
+    for (uint32_t i = 0; i < level->now_count; i++)
+        level->seen[level->now[i] >> 6] |= UINT64_C(1) << (level->now[i] & 63);
+}
+
+static void search(struct level *level, lg_node target)
+{
+    level->paths->next[target] = target;
+    level->seen[target >> 6] |= UINT64_C(1) << (target & 63);
+    level->now[0] = target;
+    level->now_count = 1;
+    level->paths->reached = 1;
+    while (level->now_count > 0) {
+        // A long list has as many levels as nodes: threads for those would cost more than they do.
+        size_t grains = (level->now_count + GRAIN - 1u) / GRAIN;
+        if (grains < 4) {
+            for (size_t g = 0; g < grains; g++)
+                search_grain(level, g, 0);
+        } else {
+            lg_parallel(grains, search_grain, level);
+        }
+        finish_level(level);
+    }
+}
+
+struct lg_error *lg_paths_find(const struct lg_graph *reversed, lg_node target, struct lg_paths **ret)
+{
+    uint32_t n = reversed->node_count;
+    if (target >= n)
+        return lg_error_new(LG_ERR_NOT_FOUND, "node %u is not in a graph of %u", target, n);
+    _cleanup_(lg_paths_freep) struct lg_paths *paths = calloc(1, sizeof(*paths));
+    if (!paths)
+        return &lg_no_memory;
+    paths->node_count = n;
+    paths->target = target;
+    paths->next = lg_pages_alloc(n, sizeof(lg_node));
+    struct level level = {
+        .graph = reversed,
+        .paths = paths,
+        .seen = lg_pages_alloc((size_t)n / 64 + 1, 8),
+        .now = lg_pages_alloc(n, sizeof(lg_node)),
+        .next = lg_pages_alloc(n, sizeof(lg_node)),
+        .workers = lg_workers(),
+    };
+    level.buffers = calloc(level.workers, sizeof(*level.buffers));
+    bool ready = paths->next && level.seen && level.now && level.next && level.buffers;
+    if (ready) {
+        memset(paths->next, 0xff, n * sizeof(lg_node));
+        search(&level, target);
+    }
+    lg_pages_free(level.seen, (size_t)n / 64 + 1, 8);
+    lg_pages_free(level.now, n, sizeof(lg_node));
+    lg_pages_free(level.next, n, sizeof(lg_node));
+    free(level.buffers);
+    if (!ready)
+        return &lg_no_memory;
+    *ret = lg_steal(paths);
+    return NULL;
+}
+
+void lg_paths_free(struct lg_paths *paths)
+{
+    if (!paths)
+        return;
+    lg_pages_free(paths->next, paths->node_count, sizeof(lg_node));
+    free(paths);
+}
