@@ -33,8 +33,8 @@ struct lg_index {
 };
 
 // The address space that .NET reserves for its regions is 256 GB; with what else is mapped, the span
-// from the frozen heap to the last region is below 128 TiB in any case.
-enum { SLOTS_MAX = 1 << 25 };
+// from the frozen heap to the last region stays far below 64 TiB.
+enum { SLOTS_MAX = 1 << 24 };
 
 static size_t slot_of(const struct lg_index *index, uint64_t address)
 {
