@@ -8,6 +8,7 @@
 #include "clr/clr.h"
 #include "collect/collect.h"
 #include "heap/heap.h"
+#include "report/report.h"
 #include "target/target.h"
 
 struct lg_session;
@@ -17,10 +18,15 @@ struct lg_session *lg_session_new(void);
 void lg_session_free(struct lg_session *session);
 LG_DEFINE_FREEP(lg_session)
 
-// Opens a target and its heap. Takes further copies while a GC is under way, for a few seconds at most.
+// Opens a target and its heap, in place of the one that was open. Takes further copies while a GC is
+// under way, for a few seconds at most. After an error there is no target.
 LG_MUST_CHECK struct lg_error *lg_session_open(struct lg_session *session, const char *spec);
 
-// NULL without a target.
+// A new picture of a live process. What the old one told is void.
+LG_MUST_CHECK struct lg_error *lg_session_refresh(struct lg_session *session);
+
+// NULL without a target. Functions below that walk may take another copy of a live process, and then
+// these change: ask for them after the last of those, not before.
 struct lg_target *lg_session_target(const struct lg_session *session);
 struct lg_clr *lg_session_clr(const struct lg_session *session);
 struct lg_heap *lg_session_heap(const struct lg_session *session);
@@ -37,8 +43,18 @@ LG_MUST_CHECK struct lg_error *lg_session_roots(struct lg_session *session, cons
 LG_MUST_CHECK struct lg_error *lg_session_graph(struct lg_session *session,
                                                 const struct lg_heap_graph **ret);
 
+// Says in a report what it is about, and what its target could not tell. The shell and the prompt do it
+// for every command.
+void lg_session_describe(const struct lg_session *session, struct lg_report *report);
+
+// How often a live target has been stopped since the session began, and for how long in all.
+struct lg_pauses {
+    unsigned count;
+    double total_ms, longest_ms;
+};
+struct lg_pauses lg_session_pauses(const struct lg_session *session);
+
 // Adds to a report what a partial walk has to confess. For every command that used a walk.
-struct lg_report;
 void lg_session_report_walk(struct lg_report *report, const struct lg_walk_result *result);
 
 #endif

@@ -1,0 +1,19 @@
+// Every command, by name: commands.c lists them.
+#ifndef LG_CLI_CMD_H
+#define LG_CLI_CMD_H
+
+#include "cli/command.h"
+
+extern const struct lg_command lg_cmd_attach;
+extern const struct lg_command lg_cmd_help;
+extern const struct lg_command lg_cmd_open;
+extern const struct lg_command lg_cmd_ps;
+extern const struct lg_command lg_cmd_quit;
+extern const struct lg_command lg_cmd_refresh;
+
+// What `help NAME` and `NAME --help` say.
+LG_MUST_CHECK struct lg_error *lg_help_about(const struct lg_command *command, struct lg_report **ret);
+// What `help` says.
+LG_MUST_CHECK struct lg_error *lg_help_all(struct lg_report **ret);
+
+#endif

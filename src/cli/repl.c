@@ -1,0 +1,213 @@
+#include "cli/repl.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/complete.h"
+#include "util/cancel.h"
+
+static void print_error(struct lg_error *err)
+{
+    fflush(stdout);
+    if (lg_error_kind(err) != LG_ERR_CLOSED)
+        fprintf(stderr, "error: %s\n", lg_error_message(err));
+    lg_error_free(err);
+}
+
+// ---- input that is no terminal ----
+
+static struct lg_error *read_all(struct lg_runner *runner, int *status_ret)
+{
+    _cleanup_free_ char *line = NULL;
+    size_t cap = 0;
+    while (!runner->quit && getline(&line, &cap, stdin) >= 0) {
+        struct lg_error *err = lg_runner_line(runner, line);
+        if (!err)
+            continue;
+        if (*status_ret == 0)
+            *status_ret = lg_exit_status(err);
+        if (lg_error_kind(err) == LG_ERR_CLOSED)
+            return err;
+        print_error(err);
+    }
+    return NULL;
+}
+
+// ---- a terminal ----
+
+struct prompt {
+    struct lg_runner *runner;
+    EditLine *el;
+    History *history;
+    char *history_path; // NULL: there is nowhere to keep it.
+};
+
+static void on_interrupt(int signal)
+{
+    lg_cancel_flag = 1;
+}
+
+static const char *prompt_text(EditLine *el)
+{
+    return "linger> ";
+}
+
+static void make_directory(char *path, char *slash)
+{
+    *slash = 0;
+    mkdir(path, 0700); // It may be there already; if it is not, saving fails, and that is no harm.
+    *slash = '/';
+}
+
+// $XDG_STATE_HOME/linger/history or ~/.local/state/linger/history. A home that is not there stays so.
+static char *history_path(void)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    char *path;
+    bool xdg = state && *state == '/';
+    const char *root = xdg ? state : home;
+    if (!root || access(root, W_OK) != 0)
+        return NULL;
+    if (asprintf(&path, "%s%s/linger/history", root, xdg ? "" : "/.local/state") < 0)
+        return NULL;
+    for (char *slash = path + strlen(root); (slash = strchr(slash + 1, '/'));)
+        make_directory(path, slash);
+    return path;
+}
+
+static void list_completions(const struct lg_completions *completions)
+{
+    putchar('\n');
+    for (size_t i = 0; i < completions->at.len; i++)
+        printf("%s\n", completions->at.at[i]);
+    if (completions->more)
+        puts("...");
+    fflush(stdout);
+}
+
+static unsigned char complete(EditLine *el, int key)
+{
+    struct prompt *prompt;
+    el_get(el, EL_CLIENTDATA, &prompt);
+    const LineInfo *info = el_line(el);
+    size_t cursor = (size_t)(info->cursor - info->buffer);
+    _cleanup_(lg_completions_deinit) struct lg_completions completions;
+    _cleanup_free_ char *line = strndup(info->buffer, cursor);
+    if (!line)
+        return CC_ERROR;
+    lg_complete(prompt->runner->session, line, cursor, &completions);
+    if (completions.at.len == 0)
+        return CC_ERROR;
+
+    size_t typed = cursor - completions.start, len = lg_completions_prefix(&completions);
+    bool single = completions.at.len == 1 && !completions.more;
+    if (!single && len <= typed) {
+        list_completions(&completions);
+        return CC_REDISPLAY;
+    }
+    _cleanup_free_ char *text = strndup(completions.at.at[0], len);
+    if (!text)
+        return CC_ERROR;
+    el_deletestr(el, (int)typed);
+    if (el_insertstr(el, text) != 0 || (single && el_insertstr(el, " ") != 0))
+        return CC_ERROR;
+    return CC_REFRESH;
+}
+
+static void deinit_prompt(struct prompt *prompt)
+{
+    HistEvent event;
+    if (prompt->history && prompt->history_path) {
+        mode_t before = umask(077); // What one looked for is nobody else's business.
+        history(prompt->history, &event, H_SAVE, prompt->history_path);
+        umask(before);
+    }
+    if (prompt->history)
+        history_end(prompt->history);
+    if (prompt->el)
+        el_end(prompt->el);
+    free(prompt->history_path);
+}
+
+static bool init_prompt(struct prompt *prompt)
+{
+    HistEvent event;
+    prompt->el = el_init("linger", stdin, stdout, stderr);
+    prompt->history = history_init();
+    if (!prompt->el || !prompt->history)
+        return false;
+    history(prompt->history, &event, H_SETSIZE, 1000);
+    history(prompt->history, &event, H_SETUNIQUE, 1);
+    prompt->history_path = history_path();
+    if (prompt->history_path)
+        history(prompt->history, &event, H_LOAD, prompt->history_path);
+
+    el_set(prompt->el, EL_CLIENTDATA, prompt);
+    el_set(prompt->el, EL_PROMPT, prompt_text);
+    el_set(prompt->el, EL_EDITOR, "emacs");
+    el_set(prompt->el, EL_HIST, history, prompt->history);
+    el_set(prompt->el, EL_ADDFN, "linger-complete", "complete", complete);
+    el_set(prompt->el, EL_BIND, "^I", "linger-complete", NULL);
+    el_set(prompt->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    el_source(prompt->el, NULL); // ~/.editrc
+    return true;
+}
+
+static void run_line(struct prompt *prompt, const char *line)
+{
+    HistEvent event;
+    if (line[strspn(line, " \t\r\n")])
+        history(prompt->history, &event, H_ENTER, line);
+    lg_cancel_flag = 0;
+    struct lg_error *err = lg_runner_line(prompt->runner, line);
+    if (err)
+        print_error(err);
+}
+
+// A line, or NULL at the end of input. Ctrl-C throws away what was typed.
+static const char *read_line(struct prompt *prompt)
+{
+    for (;;) {
+        int len = 0;
+        lg_cancel_flag = 0;
+        errno = 0;
+        const char *line = el_gets(prompt->el, &len);
+        if (line && len > 0)
+            return line;
+        if (!lg_cancelled() && errno != EINTR) {
+            putchar('\n');
+            return NULL;
+        }
+        fputs("^C\n", stdout);
+        el_reset(prompt->el);
+    }
+}
+
+static struct lg_error *prompt_all(struct lg_runner *runner)
+{
+    struct prompt prompt = { .runner = runner };
+    if (!init_prompt(&prompt)) {
+        deinit_prompt(&prompt);
+        return lg_error_new(LG_ERR_OS, "cannot set up the terminal for editing");
+    }
+    struct sigaction interrupt = { .sa_handler = on_interrupt }, before;
+    sigaction(SIGINT, &interrupt, &before);
+    const char *line;
+    while (!runner->quit && (line = read_line(&prompt)))
+        run_line(&prompt, line);
+    sigaction(SIGINT, &before, NULL);
+    deinit_prompt(&prompt);
+    return NULL;
+}
+
+struct lg_error *lg_repl(struct lg_runner *runner, int *status_ret)
+{
+    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    runner->prompting = true;
+    runner->paging = terminal;
+    *status_ret = 0;
+    return terminal ? prompt_all(runner) : read_all(runner, status_ret);
+}

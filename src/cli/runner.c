@@ -1,0 +1,173 @@
+#include "cli/runner.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/pager.h"
+#include "cli/words.h"
+
+int lg_exit_status(const struct lg_error *err)
+{
+    if (!err)
+        return 0;
+    return lg_error_kind(err) == LG_ERR_USAGE ? 2 : 3; // 1 is for findings.
+}
+
+// ---- printing ----
+
+struct lg_error *lg_runner_flush(FILE *out)
+{
+    // `errno` is that of the write that failed: renderers stop there.
+    if (fflush(out) == 0 && !ferror(out))
+        return NULL;
+    if (errno == EPIPE)
+        return lg_error_new(LG_ERR_CLOSED, "nobody reads the output any more");
+    return lg_error_os(errno, "writing the report");
+}
+
+static void render(const struct lg_runner *runner, const struct lg_report *report, bool pretty,
+                   FILE *out)
+{
+    if (runner->json)
+        lg_report_write_json(report, pretty, out);
+    else if (runner->tsv)
+        lg_report_write_tsv(report, out);
+    else
+        lg_report_write_text(report, out);
+}
+
+static struct lg_error *print_to_file(const struct lg_runner *runner, const struct lg_report *report,
+                                      const char *path)
+{
+    FILE *file = fopen(path, "we");
+    if (!file)
+        return lg_error_os(errno, "open '%s'", path);
+    errno = 0;
+    render(runner, report, false, file);
+    struct lg_error *err = lg_runner_flush(file);
+    if (fclose(file) != 0 && !err)
+        err = lg_error_os(errno, "writing the report");
+    return lg_error_context(err, "'%s'", path);
+}
+
+static struct lg_error *print_to_pager(const struct lg_runner *runner, const struct lg_report *report)
+{
+    FILE *pager = lg_pager_open();
+    if (!pager)
+        return lg_error_os(errno, "starting the pager");
+    render(runner, report, true, pager);
+    lg_pager_close(pager); // Whoever quits it has read enough: no error.
+    return NULL;
+}
+
+static struct lg_error *print_report(const struct lg_runner *runner, const struct lg_report *report,
+                                     const char *path)
+{
+    if (path)
+        return print_to_file(runner, report, path);
+    if (runner->paging && !runner->json && !runner->tsv && lg_pager_wanted(report))
+        return print_to_pager(runner, report);
+    errno = 0;
+    render(runner, report, runner->terminal, runner->out);
+    return lg_runner_flush(runner->out);
+}
+
+// ---- notes ----
+
+// JSON has all of them in it.
+static void print_notes(struct lg_runner *runner, const struct lg_report *report)
+{
+    struct lg_pauses pauses = lg_session_pauses(runner->session);
+    bool news = pauses.count > 0 && pauses.count != runner->pauses_said;
+    runner->pauses_said = pauses.count;
+    if (runner->json)
+        return;
+    if (news && pauses.count == 1)
+        fprintf(stderr, "note: target paused %.1f ms\n", pauses.total_ms);
+    else if (news)
+        fprintf(stderr, "note: target paused %u times, %.1f ms in all, %.1f ms at most\n", pauses.count,
+                pauses.total_ms, pauses.longest_ms);
+    if (report)
+        lg_report_write_notes(report, stderr);
+}
+
+// ---- running ----
+
+static struct lg_error *check_needs(const struct lg_runner *runner, const struct lg_command *command)
+{
+    if (command->needs == LG_NEEDS_PROMPT && !runner->prompting)
+        return lg_error_new(LG_ERR_USAGE, "only of use at the prompt of 'open' or 'attach'");
+    if (command->needs == LG_NEEDS_HEAP && !lg_session_heap(runner->session))
+        return lg_error_new(LG_ERR_USAGE, "no target is open; 'open' or 'attach' one");
+    return NULL;
+}
+
+static struct lg_error *run(struct lg_runner *runner, const struct lg_command *command,
+                            const struct lg_args *args, struct lg_report **ret)
+{
+    if (lg_args_has(args, "help"))
+        return lg_help_about(command, ret);
+    struct lg_error *err = check_needs(runner, command);
+    if (!err)
+        err = command->run(runner->session, args, ret);
+    if (!err && *ret)
+        lg_session_describe(runner->session, *ret);
+    if (!err && *ret && lg_report_failed(*ret))
+        err = &lg_no_memory;
+    return lg_error_context(err, "%s", command->name);
+}
+
+struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_command *command,
+                                   struct lg_args *args)
+{
+    struct lg_runner how = *runner; // This command's own options do not outlast it.
+    how.json = lg_args_has(args, "json") || (runner->json && !lg_args_has(args, "tsv"));
+    how.tsv = lg_args_has(args, "tsv") || (runner->tsv && !lg_args_has(args, "json"));
+    if (lg_args_has(args, "json") && lg_args_has(args, "tsv"))
+        return lg_error_new(LG_ERR_USAGE, "options '-json' and '-tsv' exclude each other");
+
+    _cleanup_(lg_report_freep) struct lg_report *report = NULL;
+    struct lg_error *err = run(&how, command, args, &report);
+    if (!err && report)
+        err = print_report(&how, report, lg_args_text(args, "o"));
+    if (!err)
+        print_notes(&how, report);
+    if (!err && command->needs == LG_OPENS_TARGET)
+        err = lg_runner_script(&how, args);
+    runner->pauses_said = how.pauses_said;
+    runner->quit = how.quit || command == &lg_cmd_quit;
+    return err;
+}
+
+static struct lg_error *run_words(struct lg_runner *runner, const struct lg_words *words)
+{
+    if (words->at.len == 0 || words->at.at[0][0] == '#')
+        return NULL;
+    const struct lg_command *command = lg_command_find(words->at.at[0]);
+    if (!command)
+        return lg_command_unknown(words->at.at[0]);
+    _cleanup_(lg_args_freep) struct lg_args *args = NULL;
+    struct lg_error *err = lg_args_parse(command, (int)words->at.len - 1, words->at.at + 1, &args);
+    if (err)
+        return lg_error_context(err, "%s", command->name);
+    return lg_runner_command(runner, command, args);
+}
+
+struct lg_error *lg_runner_line(struct lg_runner *runner, const char *line)
+{
+    _cleanup_(lg_words_deinit) struct lg_words words;
+    struct lg_error *err = lg_words_split(line, &words);
+    return err ? err : run_words(runner, &words);
+}
+
+struct lg_error *lg_runner_script(struct lg_runner *runner, const struct lg_args *args)
+{
+    const char *line;
+    for (size_t i = 0; (line = lg_args_text_at(args, "c", i)); i++) {
+        struct lg_error *err = lg_runner_line(runner, line);
+        if (err || runner->quit)
+            return err;
+    }
+    return NULL;
+}

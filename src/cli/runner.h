@@ -1,0 +1,38 @@
+// Runs commands: parses their words, hands them the session, prints their reports.
+//
+// The shell runs one; `-c` scripts, standard input and the prompt run many, all through here.
+#ifndef LG_CLI_RUNNER_H
+#define LG_CLI_RUNNER_H
+
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "cli/session.h"
+
+struct lg_runner {
+    struct lg_session *session;
+    bool json, tsv;       // What is printed, unless a command says otherwise.
+    FILE *out;            // Where to.
+    bool terminal;        // `out` is one.
+    bool paging;          // Show long text in a pager.
+    bool prompting;       // Commands that need a prompt may run.
+    bool quit;            // `quit` was said.
+    unsigned pauses_said; // How many stops of the target have been told of.
+};
+
+// Runs a command whose words have been parsed. `args` has lost the target.
+LG_MUST_CHECK struct lg_error *lg_runner_command(struct lg_runner *runner,
+                                                 const struct lg_command *command, struct lg_args *args);
+// Runs one line: "dumpheap -type 'My App' -stat". An empty one, and one that starts with '#', is
+// nothing.
+LG_MUST_CHECK struct lg_error *lg_runner_line(struct lg_runner *runner, const char *line);
+// Runs all `-c` of a command line, up to the first that fails.
+LG_MUST_CHECK struct lg_error *lg_runner_script(struct lg_runner *runner, const struct lg_args *args);
+
+// Errors of writing: NULL, a sentence, or LG_ERR_CLOSED.
+LG_MUST_CHECK struct lg_error *lg_runner_flush(FILE *out);
+
+// The exit status that an error means.
+int lg_exit_status(const struct lg_error *err);
+
+#endif

@@ -1,0 +1,302 @@
+#include "cli/session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct lg_session {
+    struct lg_target *target;
+    struct lg_clr *clr;
+    struct lg_heap *heap;
+
+    bool has_stats;
+    struct lg_type_stats stats;
+    struct lg_walk_result walk;
+    struct lg_heap_graph *graph;
+    struct lg_roots *roots;
+
+    struct lg_pauses pauses;
+};
+
+// Copies taken for one question. A GC is under way at 2 % of stops of a busy service, at 10 % of those
+// of one that does nothing else (reference clr.md E): thirty in a row mean that it does not end.
+enum { GC_TRIES = 30, GC_WAIT_MS = 3000, WALK_TRIES = 5 };
+
+struct lg_session *lg_session_new(void)
+{
+    return calloc(1, sizeof(struct lg_session));
+}
+
+// All that was learnt of the picture that is open.
+static void forget(struct lg_session *session)
+{
+    lg_roots_free(session->roots);
+    lg_heap_graph_free(session->graph);
+    if (session->has_stats)
+        lg_type_stats_deinit(&session->stats);
+    lg_heap_free(session->heap);
+    lg_clr_free(session->clr);
+    session->roots = NULL;
+    session->graph = NULL;
+    session->has_stats = false;
+    session->heap = NULL;
+    session->clr = NULL;
+}
+
+static void close_target(struct lg_session *session)
+{
+    forget(session);
+    lg_target_free(session->target);
+    session->target = NULL;
+}
+
+void lg_session_free(struct lg_session *session)
+{
+    if (!session)
+        return;
+    close_target(session);
+    free(session);
+}
+
+// ---- opening ----
+
+static void count_pause(struct lg_session *session)
+{
+    double ms = session->target->pause_ms;
+    if (ms < 0)
+        return;
+    session->pauses.count++;
+    session->pauses.total_ms += ms;
+    session->pauses.longest_ms = ms > session->pauses.longest_ms ? ms : session->pauses.longest_ms;
+}
+
+static struct lg_error *retake(struct lg_session *session, unsigned delay_ms)
+{
+    forget(session);
+    struct lg_error *err = lg_target_retake(session->target, delay_ms);
+    if (!err)
+        count_pause(session);
+    return err;
+}
+
+static struct lg_error *gc_error(const struct lg_session *session, unsigned tries)
+{
+    if (!lg_target_can_retake(session->target))
+        return lg_error_new(LG_ERR_CORRUPT, "this was taken while a garbage collection was under way, "
+                                            "when the heap cannot be walked; take another");
+    return lg_error_new(LG_ERR_CORRUPT,
+                        "a garbage collection was under way in each of %u copies taken in %d seconds; "
+                        "try again",
+                        tries, GC_WAIT_MS / 1000);
+}
+
+// A copy taken while the runtime was changing a structure may not make sense; the next one will.
+static bool is_passing(const struct lg_error *err)
+{
+    return lg_error_kind(err) == LG_ERR_CORRUPT || lg_error_kind(err) == LG_ERR_FAULT;
+}
+
+// Reads the runtime, of as many copies as it takes to see it between two collections.
+static struct lg_error *open_clr(struct lg_session *session)
+{
+    unsigned waited = 0, delay = 2;
+    for (unsigned tries = 1;; tries++) {
+        struct lg_error *err = lg_clr_open(session->target, &session->clr);
+        bool again = lg_target_can_retake(session->target) && tries < GC_TRIES && waited < GC_WAIT_MS;
+        if (err && !(again && is_passing(err) && tries < WALK_TRIES))
+            return err;
+        lg_error_free(err);
+        if (!err && !lg_clr_info(session->clr)->gc_in_progress)
+            return NULL;
+        if (!again)
+            return gc_error(session, tries);
+        err = retake(session, delay);
+        if (err)
+            return err;
+        waited += delay;
+        delay = delay < 200 ? delay * 2 : delay;
+    }
+}
+
+static struct lg_error *open_heap(struct lg_session *session)
+{
+    struct lg_error *err = open_clr(session);
+    return err ? err : lg_heap_open(session->clr, &session->heap);
+}
+
+struct lg_error *lg_session_open(struct lg_session *session, const char *spec)
+{
+    close_target(session);
+    session->pauses = (struct lg_pauses){ 0 };
+    struct lg_error *err = lg_target_open(spec, &session->target);
+    if (err)
+        return err;
+    count_pause(session);
+    err = open_heap(session);
+    if (err)
+        close_target(session);
+    return err;
+}
+
+struct lg_error *lg_session_refresh(struct lg_session *session)
+{
+    if (!session->target || !lg_target_can_retake(session->target))
+        return lg_error_new(LG_ERR_USAGE, "only a live process can be looked at again");
+    struct lg_error *err = retake(session, 0);
+    if (!err)
+        err = open_heap(session);
+    if (err)
+        close_target(session);
+    return err;
+}
+
+// Takes another copy if the walk of this one was not exact: true if there is a new one to walk.
+static struct lg_error *walk_again(struct lg_session *session, const struct lg_walk_result *walk,
+                                   unsigned tries, bool *ret)
+{
+    *ret = !lg_walk_is_exact(walk) && lg_target_can_retake(session->target) && tries < WALK_TRIES;
+    if (!*ret)
+        return NULL;
+    struct lg_error *err = retake(session, 10 * tries);
+    if (!err)
+        err = open_heap(session);
+    if (err)
+        close_target(session);
+    return err;
+}
+
+// ---- asking ----
+
+struct lg_target *lg_session_target(const struct lg_session *session)
+{
+    return session->target;
+}
+struct lg_clr *lg_session_clr(const struct lg_session *session)
+{
+    return session->clr;
+}
+struct lg_heap *lg_session_heap(const struct lg_session *session)
+{
+    return session->heap;
+}
+struct lg_pauses lg_session_pauses(const struct lg_session *session)
+{
+    return session->pauses;
+}
+
+static struct lg_error *make_stats(struct lg_session *session)
+{
+    const struct lg_walk_filter everything = { 0 };
+    bool again = true;
+    for (unsigned tries = 1; again; tries++) {
+        struct lg_error *err =
+            lg_heap_stats(session->heap, &everything, &session->stats, &session->walk);
+        if (err)
+            return err;
+        session->has_stats = true;
+        err = walk_again(session, &session->walk, tries, &again);
+        if (err)
+            return err;
+    }
+    return NULL;
+}
+
+struct lg_error *lg_session_stats(struct lg_session *session, const struct lg_type_stats **ret,
+                                  const struct lg_walk_result **result_ret)
+{
+    struct lg_error *err = session->has_stats ? NULL : make_stats(session);
+    if (err)
+        return err;
+    *ret = &session->stats;
+    *result_ret = &session->walk;
+    return NULL;
+}
+
+static struct lg_error *make_graph(struct lg_session *session)
+{
+    bool again = true;
+    for (unsigned tries = 1; again; tries++) {
+        struct lg_error *err = lg_heap_graph_build(session->heap, &session->graph);
+        if (!err)
+            err = walk_again(session, &session->graph->walk, tries, &again);
+        if (err)
+            return err;
+    }
+    return NULL;
+}
+
+struct lg_error *lg_session_graph(struct lg_session *session, const struct lg_heap_graph **ret)
+{
+    struct lg_error *err = session->graph ? NULL : make_graph(session);
+    if (!err)
+        *ret = session->graph;
+    return err;
+}
+
+struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_roots **ret)
+{
+    const struct lg_heap_graph *graph;
+    struct lg_error *err = lg_session_graph(session, &graph);
+    if (!err && !session->roots)
+        err = lg_roots_collect(session->heap, graph->index, &session->roots);
+    if (!err)
+        *ret = session->roots;
+    return err;
+}
+
+// ---- reporting ----
+
+static const char *target_kind(const struct lg_target *target)
+{
+    return target->kind == LG_TARGET_PROCESS ? "process"
+           : target->kind == LG_TARGET_CORE  ? "core"
+                                             : "fake";
+}
+
+// RFC 3339, to the millisecond.
+static const char *format_time(const struct timespec *time, char buf[32])
+{
+    struct tm tm;
+    if (time->tv_sec == 0 || !gmtime_r(&time->tv_sec, &tm))
+        return NULL;
+    size_t len = strftime(buf, 32, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(buf + len, 32 - len, ".%03dZ", (int)(time->tv_nsec / 1000000 % 1000));
+    return buf;
+}
+
+void lg_session_describe(const struct lg_session *session, struct lg_report *report)
+{
+    const struct lg_target *target = session->target;
+    if (!target)
+        return;
+    char taken[32];
+    struct lg_report_target about = {
+        .kind = target_kind(target),
+        .pid = target->pid,
+        .path = target->path,
+        .pause_ms = target->pause_ms,
+        .taken = format_time(&target->taken, taken),
+    };
+    if (session->clr) {
+        const struct lg_clr_info *info = lg_clr_info(session->clr);
+        about.runtime = info->version;
+        about.provider = info->provider;
+        about.gc = info->server ? "server" : "workstation";
+    }
+    lg_report_set_target(report, &about);
+    for (size_t i = 0; i < target->notes.len; i++)
+        lg_report_incomplete(report, "%s", target->notes.at[i]);
+}
+
+void lg_session_report_walk(struct lg_report *report, const struct lg_walk_result *result)
+{
+    if (result->bad_objects > 0)
+        lg_report_incomplete(report,
+                             "at %" PRIu64
+                             " places in the heap there was no object where one should be, "
+                             "first at %012" PRIx64 "; counts and sizes are too low",
+                             result->bad_objects, result->first_bad);
+    if (result->skipped_bytes > 0)
+        lg_report_incomplete(report,
+                             "%" PRIu64 " bytes of the heap could not be walked and were passed over",
+                             result->skipped_bytes);
+}

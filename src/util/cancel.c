@@ -1,0 +1,3 @@
+#include "util/cancel.h"
+
+volatile sig_atomic_t lg_cancel_flag;
