@@ -257,6 +257,21 @@ const struct lg_metadata *lg_module_metadata(struct lg_clr *clr, uint64_t module
     return metadata_of(clr, find_module(clr, module));
 }
 
+uint64_t lg_module_rva(struct lg_clr *clr, uint64_t module, uint32_t rva)
+{
+    struct module *m = find_module(clr, module);
+    if (!m || m->module.image_base == 0)
+        return 0;
+    struct lg_module again = m->module;
+    struct image image = { clr->target, m->module.image_base };
+    struct lg_pe_source source = { read_image_bytes, &image };
+    uint32_t flags;
+    uint64_t offset;
+    read_image(clr, &again, &flags);
+    bool found = lg_pe_offset(&source, flags & LAYOUT_MAPPED, rva, &offset);
+    return found ? image.base + offset : 0;
+}
+
 const char *lg_module_label(struct lg_clr *clr, uint64_t module)
 {
     static const char unknown[] = "<unknown_module>";

@@ -72,27 +72,37 @@ static void add_arguments(struct lg_text *text, struct arguments *args, size_t n
     lg_text_add(text, ">");
 }
 
-void lg_name_type_def(struct lg_text *text, const struct lg_metadata *md, uint32_t rid, size_t count,
-                      void (*argument)(void *data, size_t i), void *data)
+void lg_name_nested(struct lg_text *text, const char *name_space, const char *const *names, size_t n,
+                    size_t count, void (*argument)(void *data, size_t i), void *data)
 {
-    uint32_t chain[LG_MD_NESTING];
     struct arguments args = { 0, count, argument, data };
-    size_t n = lg_metadata_nesting(md, rid, chain);
+    if (name_space[0]) {
+        lg_text_add(text, name_space);
+        lg_text_add(text, ".");
+    }
     for (size_t i = n; i-- > 0;) {
-        struct lg_md_type type;
-        bool known = lg_metadata_type(md, chain[i], &type);
-        if (i + 1 < n) {
-            lg_text_add(text, "+");
-        } else if (known && type.name_space[0]) {
-            lg_text_add(text, type.name_space);
-            lg_text_add(text, ".");
-        }
-        size_t arity = add_simple(text, known ? type.name : "?");
+        size_t arity = add_simple(text, names[i]);
         // F# and obfuscators leave the arity out: what is left over belongs to the innermost.
         if (i == 0 && args.count - args.next > arity)
             arity = args.count - args.next;
         add_arguments(text, &args, arity);
+        lg_text_add(text, i > 0 ? "+" : "");
     }
+}
+
+void lg_name_type_def(struct lg_text *text, const struct lg_metadata *md, uint32_t rid, size_t count,
+                      void (*argument)(void *data, size_t i), void *data)
+{
+    uint32_t chain[LG_MD_NESTING];
+    const char *names[LG_MD_NESTING], *name_space = "";
+    size_t n = lg_metadata_nesting(md, rid, chain);
+    for (size_t i = 0; i < n; i++) {
+        struct lg_md_type type;
+        bool known = lg_metadata_type(md, chain[i], &type);
+        names[i] = known ? type.name : "?";
+        name_space = known ? type.name_space : "";
+    }
+    lg_name_nested(text, name_space, names, n, count, argument, data);
 }
 
 // ---- names of handles ----

@@ -36,6 +36,7 @@ struct lg_type_table {
     uint32_t span; // bytes of a method table's head that are read
     struct lg_arena arena;
     struct lg_name_cache names;
+    struct lg_instantiations *instantiations;
 };
 
 // ---- method tables ----
@@ -291,22 +292,26 @@ struct lg_name_cache *lg_type_names(struct lg_clr *clr)
     return &clr->types->names;
 }
 
+struct lg_instantiations *lg_type_instantiations(struct lg_clr *clr)
+{
+    return clr->types->instantiations;
+}
+
 struct lg_error *lg_clr_types_open(struct lg_clr *clr)
 {
     uint32_t span = head_span(&clr->off);
     if (span > MT_SPAN)
         return lg_error_new(LG_ERR_CORRUPT, "descriptor: a MethodTable of more than %d bytes", MT_SPAN);
-    struct lg_type_table *types = calloc(1, sizeof(*types));
-    struct index *index = new_index(BITS_FIRST);
-    if (!types || !index) {
-        free(types);
-        free(index);
+    struct lg_type_table *types = clr->types = calloc(1, sizeof(*types));
+    if (!types)
         return &lg_no_memory;
-    }
-    types->span = span;
-    atomic_init(&types->index, index);
     pthread_mutex_init(&types->lock, NULL);
-    clr->types = types;
+    struct index *index = new_index(BITS_FIRST);
+    atomic_init(&types->index, index);
+    types->instantiations = lg_instantiations_new();
+    if (!index || !types->instantiations)
+        return &lg_no_memory; // lg_clr_types_close frees what there is.
+    types->span = span;
     return NULL;
 }
 
@@ -323,6 +328,7 @@ void lg_clr_types_close(struct lg_clr *clr)
         free(atomic_load(&types->chunks[i]));
     pthread_mutex_destroy(&types->lock);
     lg_arena_free(&types->arena);
+    lg_instantiations_free(types->instantiations);
     lg_map_free(&types->names.by_handle);
     lg_vec_free(&types->names.at);
     free(types);

@@ -58,6 +58,7 @@ struct lg_name_cache {
     struct lg_map by_handle; // -> index in `at`
     LG_VEC(const char *) at; // NULL: being made
     size_t bytes;
+    uint64_t primitives[LG_ELEM_MVAR + 1]; // method tables; 0: not asked, 1: unknown
 };
 struct lg_name_cache *lg_type_names(struct lg_clr *clr);
 
@@ -88,7 +89,10 @@ bool lg_namer_enter(struct lg_namer *namer, struct lg_text *text);
 void lg_namer_leave(struct lg_namer *namer);
 
 void lg_name_handle(struct lg_namer *namer, struct lg_text *text, uint64_t handle);
-// "Namespace.Outer<A>+Inner<B>" of a TypeDef whose `count` generic arguments `argument(data, i)` adds.
+// "Namespace.Outer<A>+Inner<B>" of the names "Inner`1", "Outer`1": innermost first.
+void lg_name_nested(struct lg_text *text, const char *name_space, const char *const *names, size_t n,
+                    size_t count, void (*argument)(void *data, size_t i), void *data);
+// The same of a TypeDef whose `count` generic arguments `argument(data, i)` adds.
 void lg_name_type_def(struct lg_text *text, const struct lg_metadata *md, uint32_t rid, size_t count,
                       void (*argument)(void *data, size_t i), void *data);
 
@@ -122,26 +126,56 @@ void lg_module_types(struct lg_clr *clr, uint64_t module,
                      void (*each)(void *data, uint32_t rid, uint64_t handle), void *data);
 void lg_module_instantiations(struct lg_clr *clr, uint64_t module,
                               void (*each)(void *data, uint32_t rid, uint64_t handle), void *data);
+// Where an RVA of a module's image lies; 0 if the image is unknown or has no such place.
+uint64_t lg_module_rva(struct lg_clr *clr, uint64_t module, uint32_t rva);
 // CoreLib: the module of System.Object; 0 if unknown.
 uint64_t lg_module_corelib(struct lg_clr *clr);
 
+// ---- instantiations.c ----
+
+// The method table of a generic instantiation, or of an array with lower bound 0, among those that the
+// runtime's tables or lg_clr_type have shown; 0 if there is none.
+uint64_t lg_instantiation_find(struct lg_clr *clr, uint64_t module, uint32_t rid, const uint64_t *args,
+                               size_t count);
+uint64_t lg_array_find(struct lg_clr *clr, uint64_t element_handle);
+struct lg_instantiations;
+struct lg_instantiations *lg_instantiations_new(void); // NULL: out of memory
+void lg_instantiations_free(struct lg_instantiations *known);
+struct lg_instantiations *lg_type_instantiations(struct lg_clr *clr); // types.c keeps them
+
 // ---- fields.c ----
 
-// One FieldDesc, 16 bytes (reference clr.md D.6).
-enum { LG_FIELD_DESC = 16 };
+// One FieldDesc, 16 bytes (reference clr.md D.6; dotnet/runtime src/coreclr/vm/field.h):
+//
+//     enclosing method table u64 | token:24 static:1 thread-static:1 rva:1 … | offset:27 element:5
+enum { LG_FIELD_DESC = 16, LG_FIELD_OFFSET_LAST = (1 << 27) - 7 }; // above: not a place
 struct lg_field_desc {
-    uint32_t token; // rid
-    uint32_t offset;
+    uint64_t enclosing;
+    uint32_t rid, offset;
     uint8_t element;
     bool is_static, is_thread_static, is_rva;
 };
-struct lg_field_desc lg_field_desc(const uint8_t bytes[LG_FIELD_DESC]);
-// Counts of an EEClass.
-struct lg_field_counts {
-    uint16_t instance; // with those of the base classes
-    uint16_t statics, thread_statics;
-    uint64_t list;
+// A class's own fields: instance fields, then statics. Owned by the caller; NULL if there are none.
+struct lg_own_fields {
+    struct lg_field_desc *at;
+    size_t count;
 };
-bool lg_field_counts(struct lg_clr *clr, uint64_t ee_class, struct lg_field_counts *ret);
+LG_MUST_CHECK struct lg_error *lg_own_fields_read(struct lg_clr *clr, const struct lg_mt *m,
+                                                  struct lg_own_fields *ret);
+// Do GC statics hold this field: a reference, or a struct in its box?
+static inline bool lg_field_is_gc(const struct lg_field_desc *f)
+{
+    return lg_element_is_reference(f->element) || f->element == LG_ELEM_VALUETYPE;
+}
+// Where a class keeps its statics; zero where it has none yet.
+struct lg_static_bases {
+    uint64_t gc, non_gc;
+    bool initialized;
+};
+struct lg_static_bases lg_static_bases_read(struct lg_clr *clr, const struct lg_mt *m);
+// Name of a field; "<field_0400001b>" if its module has no metadata. Never NULL.
+const char *lg_field_name(struct lg_clr *clr, const struct lg_metadata *md, uint32_t rid);
+// Sizes of the structures in front of MethodTableAuxiliaryData; 0: the descriptor does not tell.
+uint32_t lg_clr_size(const struct lg_clr *clr, const char *type);
 
 #endif
