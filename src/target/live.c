@@ -1,8 +1,298 @@
 // A target that is a live process, read through a copy that it made of itself.
-#include "target/target.h"
+#include "target/live.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "target/freeze.h"
+#include "target/keeper.h"
+#include "target/maps.h"
+#include "target/proc.h"
+#include "target/threads.h"
 #include "util/error.h"
+
+enum {
+    PIECE = 1 << 20, // Of one system call.
+    TEND_MS = 2,     // Between looks for threads that could not be let go.
+    WATCH_MS = 100,  // Between looks whether the copy is still there.
+};
+
+struct lg_live {
+    struct lg_target target;
+    struct lg_keeper *keeper;
+    struct lg_freeze freeze; // Of the keeper's thread.
+    struct lg_arena paths;   // Of target.ranges
+    int proc;                // /proc/PID of the process itself.
+    int mem;                 // The memory that is read.
+    atomic_int reading;      // The process whose memory that is; 0: gone.
+    struct lg_error *err;    // Of the keeper's last job.
+};
+
+static size_t read_piece(struct lg_live *live, uint64_t address, void *buf, size_t len)
+{
+    int pid = atomic_load(&live->reading);
+    if (pid == 0)
+        return 0;
+    struct iovec local = { buf, len }, remote = { (void *)(uintptr_t)address, len };
+    ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+    // Pages that the process itself may not read are there all the same.
+    if (n <= 0)
+        n = pread(live->mem, buf, len, (off_t)address);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static size_t live_read(struct lg_target *target, uint64_t address, void *buf, size_t len)
+{
+    struct lg_live *live = (struct lg_live *)target;
+    size_t done = 0;
+    while (done < len) {
+        size_t left = len - done;
+        size_t n = read_piece(live, address + done, (uint8_t *)buf + done, left < PIECE ? left : PIECE);
+        if (n == 0)
+            break;
+        done += n;
+    }
+    return done;
+}
+
+static unsigned idle(void *data)
+{
+    struct lg_live *live = data;
+    bool has_copy = lg_freeze_has_copy(&live->freeze);
+    if (live->freeze.copy && !has_copy)
+        atomic_store(&live->reading, 0);
+    if (!live->freeze.is_stopped && lg_freeze_tend(&live->freeze))
+        return TEND_MS;
+    return has_copy ? WATCH_MS : UINT16_MAX;
+}
+
+static void end_job(void *data)
+{
+    struct lg_live *live = data;
+    lg_freeze_end(&live->freeze);
+}
+
+static void live_close(struct lg_target *target)
+{
+    struct lg_live *live = (struct lg_live *)target;
+    atomic_store(&live->reading, 0);
+    if (live->keeper)
+        lg_keeper_run(live->keeper, end_job, live);
+    lg_keeper_free(live->keeper);
+    lg_freeze_deinit(&live->freeze);
+    lg_closep(&live->mem);
+    lg_closep(&live->proc);
+    lg_arena_free(&live->paths);
+    free(live);
+}
+
+static struct lg_error *check_machine(int proc)
+{
+    Elf64_Ehdr header;
+    _cleanup_close_ int exe = openat(proc, "exe", O_RDONLY | O_CLOEXEC);
+    if (exe < 0 || read(exe, &header, sizeof(header)) != sizeof(header))
+        return NULL; // Asked again when it is stopped.
+    if (header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == EM_X86_64)
+        return NULL;
+    return lg_error_new(LG_ERR_UNSUPPORTED, "is not a 64-bit x86 process");
+}
+
+static struct lg_error *check_process(int pid, int proc)
+{
+    char status[LG_PROC_TEXT];
+    if (proc < 0 || lg_proc_read(proc, "status", status, sizeof(status)) <= 0)
+        return lg_error_new(LG_ERR_NOT_FOUND,
+                            "no such process ('linger ps' lists those that there are)");
+    int64_t tgid = lg_proc_field(status, "Tgid", pid);
+    if (tgid != pid)
+        return lg_error_new(LG_ERR_NOT_FOUND, "is a thread of process %d: give that", (int)tgid);
+    if (lg_proc_field(status, "VmSize", -1) >= 0)
+        return check_machine(proc);
+    if (lg_proc_state(proc, "stat") == 'Z' || lg_proc_state(proc, "stat") == 'X')
+        return lg_error_new(LG_ERR_NOT_FOUND,
+                            "has ended: it is a zombie that process %d has not waited for",
+                            (int)lg_proc_field(status, "PPid", 0));
+    return lg_error_new(LG_ERR_UNSUPPORTED, "is a thread of the kernel: it has no memory of its own");
+}
+
+// What can be done before the stop.
+static struct lg_error *prepare(struct lg_live *live)
+{
+    struct lg_error *err = check_process(live->target.pid, live->proc);
+    if (err)
+        return err;
+    live->freeze.mem = openat(live->proc, "mem", O_RDWR | O_CLOEXEC);
+    if (live->freeze.mem < 0)
+        return lg_freeze_denied(live->target.pid, live->proc);
+    err = lg_maps_read(live->proc, &live->target, &live->paths);
+    if (!err)
+        lg_gadgets_find(&live->target, live->freeze.mem, &live->freeze.gadgets);
+    return err;
+}
+
+static void freeze_job(void *data)
+{
+    struct lg_live *live = data;
+    live->err = lg_freeze_stop(&live->freeze);
+    for (size_t i = 0; !live->err && i < live->freeze.tracees.len; i++) {
+        const struct lg_tracee *t = &live->freeze.tracees.at[i];
+        struct lg_thread thread = { .tid = (uint32_t)t->tid, .has_registers = t->has_registers };
+        _Static_assert(sizeof(thread.registers) == sizeof(t->registers), "as the kernel has them");
+        memcpy(thread.registers, &t->registers, sizeof(thread.registers));
+        if (t->state != LG_TRACEE_GONE && !lg_vec_push(&live->target.threads, thread))
+            live->err = &lg_no_memory;
+    }
+    if (live->err)
+        lg_freeze_end(&live->freeze);
+    else
+        live->err = lg_freeze_copy(&live->freeze);
+}
+
+static void note_what_is_odd(struct lg_live *live)
+{
+    struct lg_target *target = &live->target;
+    if (!live->freeze.copy)
+        lg_target_note(target, "the process cannot be copied (%s) and stands still while it is read",
+                       live->freeze.refusal);
+    size_t unknown = 0;
+    for (size_t i = 0; i < target->threads.len; i++)
+        unknown += !target->threads.at[i].has_registers;
+    if (unknown > 0)
+        lg_target_note(target,
+                       "%zu threads, asleep in the kernel, did not stop: their registers are unknown",
+                       unknown);
+}
+
+// Looks at what is there now, the copy or the process itself.
+static struct lg_error *look(struct lg_live *live)
+{
+    struct lg_target *target = &live->target;
+    int pid = live->freeze.copy ? live->freeze.copy : target->pid;
+    _cleanup_close_ int proc = lg_proc_open(pid);
+    live->mem = proc < 0 ? -1 : openat(proc, "mem", O_RDONLY | O_CLOEXEC);
+    if (live->mem < 0)
+        return lg_error_os(errno, "memory");
+    lg_arena_free(&live->paths);
+    struct lg_error *err = lg_maps_read(proc, target, &live->paths);
+    if (!err && target->ranges.len == 0)
+        err = lg_error_new(LG_ERR_NOT_FOUND, "ended while it was being read");
+    if (err)
+        return err;
+    lg_threads_describe(live->proc, target);
+    target->taken = live->freeze.taken;
+    target->pause_ms = lg_live_pause_ms(target);
+    note_what_is_odd(live);
+    atomic_store(&live->reading, pid);
+    return NULL;
+}
+
+static struct lg_error *take(struct lg_live *live)
+{
+    struct lg_error *err = prepare(live);
+    if (!err) {
+        live->target.threads.len = 0;
+        lg_keeper_run(live->keeper, freeze_job, live);
+        err = live->err;
+    }
+    lg_closep(&live->freeze.mem);
+    live->freeze.mem = -1;
+    return err ? err : look(live);
+}
+
+static void forget(struct lg_live *live)
+{
+    struct lg_target *target = &live->target;
+    atomic_store(&live->reading, 0);
+    lg_keeper_run(live->keeper, end_job, live);
+    lg_closep(&live->mem);
+    live->mem = -1;
+    for (size_t i = 0; i < target->notes.len; i++)
+        free(target->notes.at[i]);
+    target->notes.len = target->threads.len = target->ranges.len = 0;
+}
+
+static struct lg_error *live_retake(struct lg_target *target, unsigned delay_ms)
+{
+    struct lg_live *live = (struct lg_live *)target;
+    forget(live);
+    nanosleep(&(struct timespec){ delay_ms / 1000, (long)(delay_ms % 1000) * 1000000 }, NULL);
+    struct lg_error *err = take(live);
+    return lg_error_context(err, "process %d", target->pid);
+}
+
+static const struct lg_target_ops live_ops = {
+    .read = live_read,
+    .retake = live_retake,
+    .close = live_close,
+};
+
+static const struct lg_target_ops peek_ops = {
+    .read = live_read,
+    .close = live_close,
+};
+
+static struct lg_live *live_new(int pid, const struct lg_target_ops *ops)
+{
+    struct lg_live *live = calloc(1, sizeof(*live));
+    if (!live)
+        return NULL;
+    live->target.ops = ops;
+    live->target.kind = LG_TARGET_PROCESS;
+    live->target.pid = pid;
+    live->proc = pid > 0 ? lg_proc_open(pid) : -1;
+    live->mem = -1;
+    live->freeze =
+        (struct lg_freeze){ .pid = pid, .proc = live->proc, .mem = -1, .maps = &live->target };
+    return live;
+}
 
 struct lg_error *lg_live_open(int pid, struct lg_target **ret)
 {
-    return lg_error_new(LG_ERR_UNSUPPORTED, "process %d: live targets cannot be read yet", pid);
+    struct lg_live *live = live_new(pid, &live_ops);
+    if (!live)
+        return &lg_no_memory;
+    _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
+    struct lg_error *err = lg_keeper_new(idle, live, &live->keeper);
+    if (!err)
+        err = take(live);
+    if (err)
+        return lg_error_context(err, "process %d", pid);
+    *ret = lg_steal(target);
+    return NULL;
+}
+
+struct lg_error *lg_peek_open(int pid, struct lg_target **ret)
+{
+    struct lg_live *live = live_new(pid, &peek_ops);
+    if (!live)
+        return &lg_no_memory;
+    _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
+    struct lg_error *err = check_process(pid, live->proc);
+    if (!err && (live->mem = openat(live->proc, "mem", O_RDONLY | O_CLOEXEC)) < 0)
+        err = lg_freeze_denied(pid, live->proc);
+    if (!err)
+        err = lg_maps_read(live->proc, target, &live->paths);
+    if (err)
+        return lg_error_context(err, "process %d", pid);
+    clock_gettime(CLOCK_REALTIME, &target->taken);
+    atomic_store(&live->reading, pid);
+    *ret = lg_steal(target);
+    return NULL;
+}
+
+double lg_live_pause_ms(const struct lg_target *target)
+{
+    if (target->kind != LG_TARGET_PROCESS)
+        return -1;
+    const struct lg_freeze *freeze = &((const struct lg_live *)target)->freeze;
+    return freeze->is_stopped ? (double)(lg_freeze_now() - freeze->started) / 1e6 : freeze->pause_ms;
+}
+
+bool lg_live_is_lost(const struct lg_target *target)
+{
+    return target->kind == LG_TARGET_PROCESS && atomic_load(&((struct lg_live *)target)->reading) == 0;
 }

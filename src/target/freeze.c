@@ -1,0 +1,284 @@
+#include "target/freeze.h"
+
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "target/proc.h"
+#include "util/error.h"
+
+enum {
+    SPINS = 64,         // Most threads stop before a sleep would have begun.
+    NAP_NS = 20 * 1000, //
+    PATIENCE_MS = 3,    // With threads asleep in the kernel, for as long as the others stand still.
+    DEADLINE_MS = 5000, // A thread that wants to run gets a processor by then, whatever the load.
+    ROUNDS_MAX = 1000,  // Each stops all threads that there are when it starts.
+};
+
+uint64_t lg_freeze_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static double ms_since(uint64_t then)
+{
+    return (double)(lg_freeze_now() - then) / 1e6;
+}
+
+// Takes note of what has happened to a thread; returns whether it is not moving any more.
+static bool poll_tracee(struct lg_tracee *t)
+{
+    int status;
+    pid_t pid = waitpid(t->tid, &status, __WALL | WNOHANG);
+    if (pid == 0)
+        return false;
+    t->signal = 0;
+    if (pid < 0 || !WIFSTOPPED(status)) {
+        t->state = LG_TRACEE_GONE;
+    } else if (status >> 16 == PTRACE_EVENT_STOP) {
+        t->state = LG_TRACEE_STOPPED;
+    } else {
+        t->state = LG_TRACEE_SIGNAL;
+        t->signal = WSTOPSIG(status);
+    }
+    return true;
+}
+
+// Blocked where no signal wakes it (in vfork, or reading a disk), or a first thread that has ended
+// before the others: it can be seen to stop or end only later, and does nothing until then.
+static bool is_out_of_reach(const struct lg_freeze *freeze, int tid)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "task/%d/stat", tid);
+    char state = lg_proc_state(freeze->proc, name);
+    return state == 'D' || state == 'Z' || state == 'X' || state == 0;
+}
+
+bool lg_freeze_await(struct lg_freeze *freeze, struct lg_tracee *t)
+{
+    for (unsigned tries = 0; !poll_tracee(t); tries++) {
+        if (tries < SPINS) {
+            sched_yield();
+            continue;
+        }
+        double waited = ms_since(freeze->started);
+        if (waited > DEADLINE_MS || (waited > PATIENCE_MS && is_out_of_reach(freeze, t->tid)))
+            return false;
+        nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+    }
+    return true;
+}
+
+static void keep_registers(struct lg_tracee *t)
+{
+    struct iovec io = { &t->registers, sizeof(t->registers) };
+    bool found = ptrace(PTRACE_GETREGSET, t->tid, (void *)NT_PRSTATUS, &io) == 0;
+    // A 32-bit thread has a smaller set, and none that we could use.
+    t->has_registers = found && io.iov_len == sizeof(t->registers);
+}
+
+static struct lg_error *await_all(struct lg_freeze *freeze)
+{
+    for (size_t i = 0; i < freeze->tracees.len; i++) {
+        struct lg_tracee *t = &freeze->tracees.at[i];
+        if (t->state != LG_TRACEE_MOVING)
+            continue;
+        lg_freeze_await(freeze, t);
+        if (ms_since(freeze->started) > DEADLINE_MS && !is_out_of_reach(freeze, t->tid))
+            return lg_error_new(LG_ERR_OS,
+                                "thread %d did not stop within %d s: try again when the "
+                                "machine is less busy",
+                                t->tid, DEADLINE_MS / 1000);
+        if (t->state == LG_TRACEE_STOPPED || t->state == LG_TRACEE_SIGNAL)
+            keep_registers(t);
+    }
+    return NULL;
+}
+
+// Attaches to one thread. Ones that have ended are passed over.
+static struct lg_error *seize(struct lg_freeze *freeze, int tid, bool *added)
+{
+    struct lg_tracee t = { .tid = tid, .state = LG_TRACEE_MOVING };
+    if (ptrace(PTRACE_SEIZE, tid, 0, 0) != 0) {
+        int reason = errno;
+        char name[64];
+        snprintf(name, sizeof(name), "task/%d/stat", tid);
+        char state = lg_proc_state(freeze->proc, name);
+        if (reason == ESRCH || state == 0 || state == 'Z' || state == 'X')
+            return NULL;
+        return lg_freeze_denied(freeze->pid, freeze->proc);
+    }
+    if (!lg_vec_push(&freeze->tracees, t)
+        || !lg_map_put(&freeze->by_tid, (uint64_t)tid, (uint32_t)freeze->tracees.len - 1)) {
+        // Nothing stops it yet; it is let go with the thread that attached.
+        return &lg_no_memory;
+    }
+    *added = true;
+    return NULL;
+}
+
+// One pass over the threads that there are. `added` tells whether one of them was new.
+static struct lg_error *seize_all(struct lg_freeze *freeze, bool *added)
+{
+    *added = false;
+    int fd = openat(freeze->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir)
+        return NULL; // It has ended; no thread was found.
+    struct lg_error *err = NULL;
+    for (struct dirent *entry; !err && (entry = readdir(dir));) {
+        uint32_t index;
+        int tid = atoi(entry->d_name);
+        if (tid > 0 && !lg_map_get(&freeze->by_tid, (uint64_t)tid, &index))
+            err = seize(freeze, tid, added);
+    }
+    closedir(dir);
+    return err;
+}
+
+static void interrupt_from(struct lg_freeze *freeze, size_t first)
+{
+    for (size_t i = first; i < freeze->tracees.len; i++)
+        ptrace(PTRACE_INTERRUPT, freeze->tracees.at[i].tid, 0, 0);
+}
+
+// Whether as many threads stand still as there are: then no other can exist, as nobody is left to have
+// made it.
+static bool are_all_stopped(const struct lg_freeze *freeze)
+{
+    char status[LG_PROC_TEXT];
+    size_t stopped = 0;
+    for (size_t i = 0; i < freeze->tracees.len; i++)
+        stopped += freeze->tracees.at[i].state == LG_TRACEE_STOPPED
+                   || freeze->tracees.at[i].state == LG_TRACEE_SIGNAL;
+    return lg_proc_read(freeze->proc, "status", status, sizeof(status)) > 0
+           && lg_proc_field(status, "Threads", -1) == (int64_t)stopped;
+}
+
+static struct lg_error *stop_all(struct lg_freeze *freeze)
+{
+    bool added;
+    for (size_t i = 0; i < freeze->tracees.len; i++) { // Left over from the last time.
+        if (!lg_map_put(&freeze->by_tid, (uint64_t)freeze->tracees.at[i].tid, (uint32_t)i))
+            return &lg_no_memory;
+    }
+    struct lg_error *err = seize_all(freeze, &added); // They run on: the pause has not begun.
+    freeze->started = lg_freeze_now();
+    clock_gettime(CLOCK_REALTIME, &freeze->taken);
+    freeze->is_stopped = true;
+    size_t interrupted = 0;
+    for (int round = 0; !err && interrupted < freeze->tracees.len; round++) {
+        if (round == ROUNDS_MAX)
+            return lg_error_new(LG_ERR_OS, "makes threads faster than they can be stopped: try again");
+        interrupt_from(freeze, interrupted);
+        interrupted = freeze->tracees.len;
+        err = await_all(freeze);
+        if (err || are_all_stopped(freeze))
+            break;
+        err = seize_all(freeze, &added);
+    }
+    return err;
+}
+
+static struct lg_error *check_stopped(const struct lg_freeze *freeze)
+{
+    size_t alive = 0;
+    for (size_t i = 0; i < freeze->tracees.len; i++) {
+        const struct lg_tracee *t = &freeze->tracees.at[i];
+        alive += t->state != LG_TRACEE_GONE;
+        if (!t->has_registers && (t->state == LG_TRACEE_STOPPED || t->state == LG_TRACEE_SIGNAL))
+            return lg_error_new(LG_ERR_UNSUPPORTED, "is not a 64-bit x86 process");
+    }
+    return alive > 0 ? NULL : lg_error_new(LG_ERR_NOT_FOUND, "ended while it was being stopped");
+}
+
+struct lg_error *lg_freeze_stop(struct lg_freeze *freeze)
+{
+    struct lg_error *err = stop_all(freeze);
+    if (!err)
+        err = check_stopped(freeze);
+    if (err)
+        lg_freeze_resume(freeze);
+    return err;
+}
+
+struct lg_tracee *lg_freeze_stop_one(struct lg_freeze *freeze, int tid)
+{
+    bool added = false;
+    lg_error_free(seize(freeze, tid, &added));
+    if (!added)
+        return NULL;
+    freeze->started = lg_freeze_now();
+    struct lg_tracee *t = &freeze->tracees.at[freeze->tracees.len - 1];
+    ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+    if (!lg_freeze_await(freeze, t) || t->state == LG_TRACEE_GONE)
+        return NULL;
+    keep_registers(t);
+    return t;
+}
+
+bool lg_freeze_deliver(struct lg_freeze *freeze, struct lg_tracee *t)
+{
+    ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
+    bool sent = ptrace(PTRACE_CONT, t->tid, 0, (void *)(intptr_t)t->signal) == 0;
+    t->state = LG_TRACEE_MOVING;
+    t->has_registers = false;
+    if (!sent || !lg_freeze_await(freeze, t) || t->state == LG_TRACEE_GONE)
+        return false;
+    keep_registers(t);
+    return true;
+}
+
+// Whether nothing is left to be done for the thread.
+static bool let_go(struct lg_tracee *t)
+{
+    if (t->state == LG_TRACEE_MOVING)
+        poll_tracee(t);
+    if (t->state == LG_TRACEE_MOVING)
+        return false;
+    if (t->state == LG_TRACEE_GONE || ptrace(PTRACE_DETACH, t->tid, 0, (void *)(intptr_t)t->signal) == 0)
+        return true;
+    // It was killed as it stood there, and its end waits to be seen.
+    t->state = LG_TRACEE_MOVING;
+    return false;
+}
+
+bool lg_freeze_tend(struct lg_freeze *freeze)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < freeze->tracees.len; i++) {
+        struct lg_tracee *t = &freeze->tracees.at[i];
+        if (!let_go(t) && !(t->state == LG_TRACEE_MOVING && poll_tracee(t) && let_go(t)))
+            freeze->tracees.at[kept++] = *t;
+    }
+    freeze->tracees.len = kept;
+    return kept > 0;
+}
+
+void lg_freeze_resume(struct lg_freeze *freeze)
+{
+    for (size_t i = 0; i < freeze->tracees.len; i++) {
+        if (freeze->tracees.at[i].state == LG_TRACEE_MOVING) // Only stopped can it be let go.
+            ptrace(PTRACE_INTERRUPT, freeze->tracees.at[i].tid, 0, 0);
+    }
+    lg_freeze_tend(freeze);
+    if (freeze->is_stopped)
+        freeze->pause_ms = ms_since(freeze->started);
+    freeze->is_stopped = false;
+    lg_map_free(&freeze->by_tid);
+}
+
+void lg_freeze_deinit(struct lg_freeze *freeze)
+{
+    lg_vec_free(&freeze->tracees);
+    lg_map_free(&freeze->by_tid);
+}

@@ -1,0 +1,90 @@
+// Stops a live process, and lets it make a copy of itself.
+//
+//     time ──────────────────────────────────────────────────────────────────────────────►
+//     prepare      seize  │interrupt  registers   clone      detach│    read the copy   kill, reap
+//     maps, code          │◄───────────── pause ──────────────────►│
+//
+// Attached by PTRACE_SEIZE: a tracer that dies, at any moment, leaves every thread running. What has
+// been asked of one thread (freeze_call.h) completes without us. Signals that arrive in between wait
+// with the thread that was to have them, and are delivered when it is let go. A process that job control
+// has stopped stays stopped.
+//
+// Where the process cannot be copied, it is left stopped, to be read itself until lg_freeze_end().
+//
+// ptrace answers only to the thread that attached: all of this is for one thread (see keeper.h).
+#ifndef LG_TARGET_FREEZE_H
+#define LG_TARGET_FREEZE_H
+
+#include <sys/user.h>
+
+#include "target/gadgets.h"
+#include "target/target.h"
+#include "util/arena.h"
+#include "util/map.h"
+
+enum lg_tracee_state {
+    LG_TRACEE_MOVING,  // Attached; not seen to stop yet.
+    LG_TRACEE_STOPPED, // By us, or by job control.
+    LG_TRACEE_SIGNAL,  // Stopped just before `signal` is delivered to it.
+    LG_TRACEE_GONE,
+};
+
+struct lg_tracee {
+    int tid;
+    enum lg_tracee_state state;
+    int signal;
+    bool has_registers;
+    struct user_regs_struct registers;
+};
+
+struct lg_freeze {
+    int pid;
+    int proc; // /proc/PID
+    int mem;  // /proc/PID/mem, or -1
+    struct lg_gadgets gadgets;
+    struct lg_target *maps; // Borrowed: its ranges are those of the process shortly before the stop.
+    LG_VEC(struct lg_tracee) tracees;
+    struct lg_map by_tid;
+    uint64_t started; // Of the stop, CLOCK_MONOTONIC, ns.
+    double pause_ms;  // Of the last stop that has ended.
+    bool is_stopped;
+    struct timespec taken; // When it was stopped.
+    int copy;              // PID of the copy, 0: none
+    int copy_ns_pid;       // What the process itself calls it.
+    bool copy_ended;       // Killed by someone else; still to be reaped.
+    int cloner;            // The thread that made it.
+    char refusal[160];     // Why there is no copy.
+};
+
+uint64_t lg_freeze_now(void);
+
+// Stops every thread and keeps its registers. On failure all run.
+LG_MUST_CHECK struct lg_error *lg_freeze_stop(struct lg_freeze *freeze);
+// Stops one thread; NULL if that cannot be done soon. Ended by lg_freeze_resume too.
+struct lg_tracee *lg_freeze_stop_one(struct lg_freeze *freeze, int tid);
+// Lets a thread that stands before a signal have it, and stops it again: at its handler. False if it has
+// not stopped by then.
+bool lg_freeze_deliver(struct lg_freeze *freeze, struct lg_tracee *tracee);
+// Waits until a thread that is seized and interrupted is still. False: it takes too long, or is asleep
+// in the kernel, where it can change nothing before it stops.
+bool lg_freeze_await(struct lg_freeze *freeze, struct lg_tracee *tracee);
+// Lets all run, and measures the pause. Threads that could not be let go yet stay in `tracees`.
+void lg_freeze_resume(struct lg_freeze *freeze);
+// Lets go those that have arrived since. Whether some are still missing.
+bool lg_freeze_tend(struct lg_freeze *freeze);
+
+// Of a stopped process: makes the copy and lets the process go; or, if it cannot copy itself, leaves it
+// stopped and says why in `refusal`. An error: it ended, and nothing is left.
+LG_MUST_CHECK struct lg_error *lg_freeze_copy(struct lg_freeze *freeze);
+// Whether the copy is still there. Has to be asked now and then: a copy that someone has killed stays
+// a zombie until then.
+bool lg_freeze_has_copy(struct lg_freeze *freeze);
+// Lets the process go, or kills its copy and has the process reap it. Nothing stays.
+void lg_freeze_end(struct lg_freeze *freeze);
+// Frees the bookkeeping.
+void lg_freeze_deinit(struct lg_freeze *freeze);
+
+// Why the process or one of its threads cannot be attached to: one sentence with what would help.
+struct lg_error *lg_freeze_denied(int pid, int proc) __attribute__((__returns_nonnull__));
+
+#endif

@@ -1,0 +1,24 @@
+// Live processes: how lg_live_open() makes them hold still, and what else there is to them.
+//
+// The process is stopped, copies itself by fork, and runs on after milliseconds (freeze.h); what is read
+// is the copy. If it cannot copy itself (a seccomp filter, a limit), it stays stopped until the target
+// is freed or retaken; a note says so. lg_target_free() ends either, from any thread; a process of ours
+// that simply dies leaves the target running too, and at worst one zombie that ends with the target.
+//
+// A program that is to survive Ctrl-C has to see to it that lg_target_free() is called.
+#ifndef LG_TARGET_LIVE_H
+#define LG_TARGET_LIVE_H
+
+#include "target/target.h"
+
+// Opens a process as it runs, for a look at what does not change: nothing is stopped or attached to, and
+// no two reads need fit together. The same rights are needed. `pause_ms` is 0, `threads` is empty.
+LG_MUST_CHECK struct lg_error *lg_peek_open(int pid, struct lg_target **ret);
+
+// How long the process stood, or has stood until now. Below 0: not a process.
+double lg_live_pause_ms(const struct lg_target *target);
+
+// Whether what was being read is gone: a copy or a process that someone killed. Then reads find nothing.
+bool lg_live_is_lost(const struct lg_target *target);
+
+#endif

@@ -1,0 +1,121 @@
+// A line of /proc/PID/maps (proc(5), torvalds/linux fs/proc/task_mmu.c @00c65c8, show_map_vma):
+//
+//     7f3a5c000000-7f3a5c021000 rw-p 00000000 08:01 131  /path, with "\n" as "\012"
+#include "target/maps.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "target/proc.h"
+#include "util/error.h"
+
+struct cursor {
+    const char *pos, *end; // Of one line.
+};
+
+static bool skip(struct cursor *c, char wanted)
+{
+    bool found = c->pos < c->end && *c->pos == wanted;
+    c->pos += found;
+    return found;
+}
+
+static bool read_hex(struct cursor *c, uint64_t *ret)
+{
+    const char *start = c->pos;
+    uint64_t value = 0;
+    for (; c->pos < c->end; c->pos++) {
+        const char *digits = "0123456789abcdef";
+        const char *digit = *c->pos ? strchr(digits, *c->pos) : NULL;
+        if (!digit || value >> 60)
+            break;
+        value = value << 4 | (uint64_t)(digit - digits);
+    }
+    *ret = value;
+    return c->pos > start;
+}
+
+static bool read_access(struct cursor *c, unsigned *ret)
+{
+    if (c->end - c->pos < 4)
+        return false;
+    *ret = (c->pos[0] == 'r' ? LG_READ : 0u) | (c->pos[1] == 'w' ? LG_WRITE : 0u)
+           | (c->pos[2] == 'x' ? LG_EXECUTE : 0u);
+    c->pos += 4;
+    return true;
+}
+
+// What stands after the numbers: nothing, or spaces and a path.
+static const char *read_path(struct cursor *c, struct lg_arena *paths)
+{
+    while (skip(c, ' '))
+        ;
+    size_t len = (size_t)(c->end - c->pos);
+    if (len == 0)
+        return "";
+    char *path = lg_arena_copy(paths, c->pos, len);
+    char *to = path;
+    for (const char *from = path; path && *from; to++) {
+        bool newline = strncmp(from, "\\012", 4) == 0;
+        *to = newline ? '\n' : *from;
+        from += newline ? 4 : 1;
+    }
+    if (path)
+        *to = '\0';
+    return path;
+}
+
+// The kernel's own pages: no copy of them can be read, or means anything elsewhere.
+static bool is_unreadable(const char *path)
+{
+    return strncmp(path, "[vvar", 5) == 0 || strcmp(path, "[vsyscall]") == 0;
+}
+
+static struct lg_error *read_line(struct cursor *c, struct lg_range *range, struct lg_arena *paths)
+{
+    uint64_t number;
+    bool good = read_hex(c, &range->start) && skip(c, '-') && read_hex(c, &range->end) && skip(c, ' ')
+                && read_access(c, &range->access) && skip(c, ' ') && read_hex(c, &range->offset)
+                && skip(c, ' ') && read_hex(c, &number) && skip(c, ':') && read_hex(c, &number)
+                && skip(c, ' ') && read_hex(c, &number) && range->end > range->start;
+    if (!good)
+        return lg_error_new(LG_ERR_CORRUPT, "not as /proc has it");
+    range->path = read_path(c, paths);
+    if (!range->path)
+        return &lg_no_memory;
+    range->saved = is_unreadable(range->path) ? 0 : range->end - range->start;
+    return NULL;
+}
+
+struct lg_error *lg_maps_parse(const char *text, size_t len, struct lg_target *target,
+                               struct lg_arena *paths)
+{
+    target->ranges.len = 0;
+    const char *end = text + len;
+    uint64_t reached = 0;
+    for (size_t line = 1; text < end; line++) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        struct cursor c = { text, newline ? newline : end };
+        struct lg_range range = { 0 };
+        struct lg_error *err = read_line(&c, &range, paths);
+        if (err)
+            return lg_error_context(err, "maps: line %zu", line);
+        // A running process may change between two reads of the file: what was merged is seen twice.
+        if (range.start >= reached) {
+            if (!lg_vec_push(&target->ranges, range))
+                return &lg_no_memory;
+            reached = range.end;
+        }
+        text = newline ? newline + 1 : end;
+    }
+    return NULL;
+}
+
+struct lg_error *lg_maps_read(int dir, struct lg_target *target, struct lg_arena *paths)
+{
+    size_t len;
+    _cleanup_free_ char *text = lg_proc_read_all(dir, "maps", &len);
+    if (!text)
+        return lg_error_os(errno, "maps");
+    return lg_maps_parse(text, len, target, paths);
+}
