@@ -55,17 +55,6 @@ uint32_t lg_clr_size(const struct lg_clr *clr, const char *type)
 
 // ---- FieldDescs ----
 
-// What of an EEClass counts its fields.
-struct counts {
-    uint16_t instance, statics; // with the base classes' instance fields; thread statics are statics too
-};
-
-static bool read_counts(struct lg_clr *clr, uint64_t ee_class, struct counts *ret)
-{
-    return lg_target_u16(clr->target, ee_class + clr->off.EEClass_NumInstanceFields, &ret->instance)
-           && lg_target_u16(clr->target, ee_class + clr->off.EEClass_NumStaticFields, &ret->statics);
-}
-
 static struct lg_field_desc decode(const uint8_t bytes[LG_FIELD_DESC])
 {
     uint64_t enclosing;
@@ -82,17 +71,6 @@ static struct lg_field_desc decode(const uint8_t bytes[LG_FIELD_DESC])
         .offset = b & 0x7ffffff,
         .element = b >> 27,
     };
-}
-
-static size_t own_count(struct lg_clr *clr, const struct lg_mt *m)
-{
-    struct counts own, base = { 0 };
-    struct lg_mt parent;
-    if (m->ee_class == 0 || !read_counts(clr, m->ee_class, &own))
-        return 0;
-    if (m->parent && (!lg_mt_read(clr, m->parent, &parent) || !read_counts(clr, parent.ee_class, &base)))
-        return 0;
-    return (size_t)(own.instance > base.instance ? own.instance - base.instance : 0) + own.statics;
 }
 
 static struct lg_error *decode_all(const struct lg_mt *m, const uint8_t *bytes, size_t count,
@@ -113,27 +91,42 @@ static struct lg_error *decode_all(const struct lg_mt *m, const uint8_t *bytes, 
     return NULL;
 }
 
-struct lg_error *lg_own_fields_read(struct lg_clr *clr, const struct lg_mt *m, struct lg_own_fields *ret)
+struct lg_error *lg_field_descs_read(struct lg_clr *clr, const struct lg_mt *m, const struct lg_class *c,
+                                     uint16_t base_instance, bool skip_instance,
+                                     struct lg_own_fields *ret)
 {
-    const struct lg_offsets *off = &clr->off;
-    uint64_t list;
+    size_t instance = c->instance > base_instance ? (size_t)(c->instance - base_instance) : 0;
+    size_t skip = skip_instance ? instance : 0, count = instance - skip + c->statics;
     *ret = (struct lg_own_fields){ 0 };
-    if (off->EEClass_FieldDescList == LG_NO_OFFSET || off->EEClass_NumInstanceFields == LG_NO_OFFSET
-        || off->EEClass_NumStaticFields == LG_NO_OFFSET)
-        return lg_error_new(LG_ERR_UNSUPPORTED, "the runtime's data descriptor has no EEClass fields");
-    if (lg_mt_is_array(m))
-        return NULL;
-    size_t count = own_count(clr, m);
+    if (clr->off.EEClass_FieldDescList == LG_NO_OFFSET
+        || clr->off.EEClass_NumInstanceFields == LG_NO_OFFSET
+        || clr->off.EEClass_NumStaticFields == LG_NO_OFFSET)
+        return lg_error_new(LG_ERR_UNSUPPORTED,
+                            "the runtime's data descriptor does not tell of an EEClass's fields");
     if (count == 0)
         return NULL;
     _cleanup_free_ uint8_t *bytes = malloc(count * LG_FIELD_DESC);
     if (!bytes)
         return &lg_no_memory;
-    if (!lg_target_u64(clr->target, m->ee_class + off->EEClass_FieldDescList, &list)
-        || !lg_target_read_all(clr->target, list, bytes, count * LG_FIELD_DESC))
+    if (!lg_target_read_all(clr->target, c->list + skip * LG_FIELD_DESC, bytes, count * LG_FIELD_DESC))
         return lg_error_new(LG_ERR_FAULT, "FieldDescs of method table %#jx: not readable",
                             (uintmax_t)m->canonical);
     return decode_all(m, bytes, count, ret);
+}
+
+struct lg_error *lg_own_fields_read(struct lg_clr *clr, const struct lg_mt *m, struct lg_own_fields *ret)
+{
+    struct lg_class own, base = { 0 };
+    struct lg_mt parent;
+    *ret = (struct lg_own_fields){ 0 };
+    if (lg_mt_is_array(m) || m->ee_class == 0)
+        return NULL;
+    if (!lg_class_read(clr, m->ee_class, &own))
+        return lg_error_new(LG_ERR_FAULT, "EEClass %#jx: not readable", (uintmax_t)m->ee_class);
+    if (m->parent
+        && (!lg_mt_read(clr, m->parent, &parent) || !lg_class_read(clr, parent.ee_class, &base)))
+        return lg_error_new(LG_ERR_FAULT, "base class %#jx: not readable", (uintmax_t)m->parent);
+    return lg_field_descs_read(clr, m, &own, base.instance, false, ret);
 }
 
 // DynamicStaticsInfo lies in front of the auxiliary data. Bit 0 of a base: the class constructor has not

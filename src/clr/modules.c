@@ -442,15 +442,32 @@ void lg_module_types(struct lg_clr *clr, uint64_t module,
     }
 }
 
+// One chain of entries; adds to `seen`.
+static void walk_chain(struct lg_clr *clr, uint64_t entry, uint32_t *seen,
+                       void (*each)(void *data, uint32_t rid, uint64_t handle), void *data)
+{
+    enum { ENTRIES_MAX = 1 << 22 };
+    const struct lg_offsets *off = &clr->off;
+    uint64_t value;
+    while (entry && !(entry & 1) && (*seen)++ < ENTRIES_MAX
+           && lg_target_u64(clr->target, entry + off->EETypeHashTable_VolatileEntryValue, &value)) {
+        if (value & ~UINT64_C(1))
+            each(data, 0, value & ~UINT64_C(1));
+        if (!lg_target_u64(clr->target, entry + off->EETypeHashTable_VolatileEntryNextEntry, &entry))
+            return;
+    }
+}
+
 // dotnet/runtime src/coreclr/vm/dacenumerablehash.h: an array of bucket heads behind three words
 // (length, next table, end sentinel); a chain ends at a word whose bit 0 is set. The handle's own bit 0
 // is a flag.
 void lg_module_instantiations(struct lg_clr *clr, uint64_t module,
                               void (*each)(void *data, uint32_t rid, uint64_t handle), void *data)
 {
-    enum { SLOT_LENGTH = 0, SPECIAL_SLOTS = 3, BUCKETS_MAX = 1 << 22, ENTRIES_MAX = 1 << 22 };
+    enum { SLOT_LENGTH = 0, SPECIAL_SLOTS = 3, BUCKETS_MAX = 1 << 22 };
     const struct lg_offsets *off = &clr->off;
-    uint64_t table, buckets, length, entry, value;
+    uint64_t table, buckets, length, heads[PIECE];
+    uint32_t seen = 0;
     if (off->EETypeHashTable_Buckets == LG_NO_OFFSET
         || off->EETypeHashTable_VolatileEntryValue == LG_NO_OFFSET
         || off->EETypeHashTable_VolatileEntryNextEntry == LG_NO_OFFSET
@@ -458,17 +475,12 @@ void lg_module_instantiations(struct lg_clr *clr, uint64_t module,
         || !read_pointer(clr, table, off->EETypeHashTable_Buckets, &buckets)
         || !lg_target_u64(clr->target, buckets + 8 * SLOT_LENGTH, &length) || length > BUCKETS_MAX)
         return;
-    uint32_t seen = 0;
-    for (uint64_t i = 0; i < length; i++) {
-        if (!lg_target_u64(clr->target, buckets + 8 * (SPECIAL_SLOTS + i), &entry))
+    for (uint64_t i = 0; i < length; i += PIECE) {
+        size_t n = length - i < PIECE ? (size_t)(length - i) : PIECE;
+        if (!lg_target_read_all(clr->target, buckets + 8 * (SPECIAL_SLOTS + i), heads, 8 * n))
             return;
-        while (entry && !(entry & 1) && seen++ < ENTRIES_MAX
-               && lg_target_u64(clr->target, entry + off->EETypeHashTable_VolatileEntryValue, &value)) {
-            if (value & ~UINT64_C(1))
-                each(data, 0, value & ~UINT64_C(1));
-            if (!lg_target_u64(clr->target, entry + off->EETypeHashTable_VolatileEntryNextEntry, &entry))
-                break;
-        }
+        for (size_t k = 0; k < n; k++)
+            walk_chain(clr, heads[k], &seen, each, data);
     }
 }
 

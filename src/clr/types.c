@@ -15,7 +15,7 @@ enum {
     CHUNK = 1024,
     CHUNKS = 1024, // 2^20 types: more than that is damage
     BITS_FIRST = 10,
-    MT_SPAN = 256, // no method table's head is longer
+    SPAN_MAX = 256, // of what we read of a MethodTable or an EEClass
 };
 
 struct slot {
@@ -33,13 +33,24 @@ struct lg_type_table {
     _Atomic uint32_t count;
     _Atomic(struct lg_type *) chunks[CHUNKS];
     pthread_mutex_t lock;
-    uint32_t span; // bytes of a method table's head that are read
+    uint32_t span, class_span; // bytes of a MethodTable, of an EEClass that are read
     struct lg_arena arena;
     struct lg_name_cache names;
     struct lg_instantiations *instantiations;
 };
 
 // ---- method tables ----
+
+// Bytes to read for all of `fields` at once.
+static uint32_t span_of(const uint32_t *fields, size_t count)
+{
+    uint32_t span = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i] != LG_NO_OFFSET && fields[i] + 8 > span)
+            span = fields[i] + 8;
+    }
+    return span;
+}
 
 static uint32_t head_span(const struct lg_offsets *off)
 {
@@ -49,10 +60,16 @@ static uint32_t head_span(const struct lg_offsets *off)
         off->MethodTable_Module,      off->MethodTable_ParentMethodTable,
         off->MethodTable_PerInstInfo, off->MethodTable_AuxiliaryData,
     };
-    uint32_t span = 0;
-    for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
-        span = fields[i] > span ? fields[i] : span;
-    return span + 8;
+    return span_of(fields, sizeof(fields) / sizeof(*fields));
+}
+
+static uint32_t class_span(const struct lg_offsets *off)
+{
+    const uint32_t fields[] = {
+        off->EEClass_MethodTable,     off->EEClass_FieldDescList,         off->EEClass_NumInstanceFields,
+        off->EEClass_NumStaticFields, off->EEClass_NumThreadStaticFields,
+    };
+    return span_of(fields, sizeof(fields) / sizeof(*fields));
 }
 
 static uint32_t get_u32(const uint8_t *bytes, uint32_t offset)
@@ -69,29 +86,10 @@ static uint64_t get_u64(const uint8_t *bytes, uint32_t offset)
     return v;
 }
 
-// EEClassOrCanonMT: bit 0 set, the canonical method table, which has the EEClass. The EEClass points
-// back to the canonical one; the free object's method table has none.
-static bool check_class(struct lg_clr *clr, uint64_t mt, struct lg_mt *m)
-{
-    uint64_t back;
-    m->canonical = mt;
-    if (m->ee_class & 1) {
-        m->canonical = m->ee_class & ~UINT64_C(1);
-        if (!lg_target_u64(clr->target, m->canonical + clr->off.MethodTable_EEClassOrCanonMT,
-                           &m->ee_class))
-            return false;
-    }
-    if (m->ee_class == 0 && mt == clr->info.free_mt)
-        return true;
-    return m->ee_class != 0 && (m->ee_class & 7) == 0
-           && lg_target_u64(clr->target, m->ee_class + clr->off.EEClass_MethodTable, &back)
-           && back == m->canonical;
-}
-
-bool lg_mt_read(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret)
+bool lg_mt_read_head(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret)
 {
     const struct lg_offsets *off = &clr->off;
-    uint8_t head[MT_SPAN];
+    uint8_t head[SPAN_MAX];
     if (mt == 0 || (mt & 7) || !lg_target_read_all(clr->target, mt, head, clr->types->span))
         return false;
     *ret = (struct lg_mt){
@@ -104,7 +102,53 @@ bool lg_mt_read(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret)
         .per_inst_info = get_u64(head, off->MethodTable_PerInstInfo),
         .auxiliary = get_u64(head, off->MethodTable_AuxiliaryData),
     };
-    return check_class(clr, mt, ret);
+    ret->canonical = mt;
+    // Bit 0 set: the canonical method table, which has the EEClass.
+    if (ret->ee_class & 1) {
+        ret->canonical = ret->ee_class & ~UINT64_C(1);
+        return lg_target_u64(clr->target, ret->canonical + off->MethodTable_EEClassOrCanonMT,
+                             &ret->ee_class);
+    }
+    return true;
+}
+
+// The EEClass points back to the canonical method table; the free object's has none.
+bool lg_mt_read(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret)
+{
+    uint64_t back;
+    if (!lg_mt_read_head(clr, mt, ret))
+        return false;
+    if (ret->ee_class == 0 && mt == clr->info.free_mt)
+        return true;
+    return ret->ee_class != 0 && (ret->ee_class & 7) == 0
+           && lg_target_u64(clr->target, ret->ee_class + clr->off.EEClass_MethodTable, &back)
+           && back == ret->canonical;
+}
+
+static uint16_t get_u16(const uint8_t *bytes, uint32_t offset)
+{
+    uint16_t v = 0;
+    if (offset != LG_NO_OFFSET)
+        memcpy(&v, bytes + offset, sizeof(v));
+    return v;
+}
+
+bool lg_class_read(struct lg_clr *clr, uint64_t ee_class, struct lg_class *ret)
+{
+    const struct lg_offsets *off = &clr->off;
+    uint8_t bytes[SPAN_MAX];
+    if (ee_class == 0 || (ee_class & 7)
+        || !lg_target_read_all(clr->target, ee_class, bytes, clr->types->class_span))
+        return false;
+    *ret = (struct lg_class){
+        .mt = get_u64(bytes, off->EEClass_MethodTable),
+        .list =
+            off->EEClass_FieldDescList == LG_NO_OFFSET ? 0 : get_u64(bytes, off->EEClass_FieldDescList),
+        .instance = get_u16(bytes, off->EEClass_NumInstanceFields),
+        .statics = get_u16(bytes, off->EEClass_NumStaticFields),
+        .thread_statics = get_u16(bytes, off->EEClass_NumThreadStaticFields),
+    };
+    return true;
 }
 
 // A generic type's dictionaries, one for each generic class from the base down: the last one begins with
@@ -299,9 +343,10 @@ struct lg_instantiations *lg_type_instantiations(struct lg_clr *clr)
 
 struct lg_error *lg_clr_types_open(struct lg_clr *clr)
 {
-    uint32_t span = head_span(&clr->off);
-    if (span > MT_SPAN)
-        return lg_error_new(LG_ERR_CORRUPT, "descriptor: a MethodTable of more than %d bytes", MT_SPAN);
+    uint32_t span = head_span(&clr->off), of_class = class_span(&clr->off);
+    if (span > SPAN_MAX || of_class > SPAN_MAX)
+        return lg_error_new(LG_ERR_CORRUPT, "descriptor: a MethodTable or EEClass of more than %d bytes",
+                            SPAN_MAX);
     struct lg_type_table *types = clr->types = calloc(1, sizeof(*types));
     if (!types)
         return &lg_no_memory;
@@ -312,6 +357,7 @@ struct lg_error *lg_clr_types_open(struct lg_clr *clr)
     if (!index || !types->instantiations)
         return &lg_no_memory; // lg_clr_types_close frees what there is.
     types->span = span;
+    types->class_span = of_class;
     return NULL;
 }
 

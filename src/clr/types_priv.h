@@ -17,6 +17,16 @@ struct lg_mt {
 };
 // False unless `mt` is a method table: aligned, readable, its EEClass points back to its canonical one.
 bool lg_mt_read(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret);
+// The same without asking the EEClass: for those who read that next, and compare.
+bool lg_mt_read_head(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret);
+
+// What of an EEClass tells of its fields, read at once. Fields whose place is unknown stay 0.
+struct lg_class {
+    uint64_t mt, list;                          // back pointer; FieldDescs
+    uint16_t instance, statics, thread_statics; // instance: with the base classes'; statics: with the
+                                                // thread statics
+};
+bool lg_class_read(struct lg_clr *clr, uint64_t ee_class, struct lg_class *ret);
 
 // MTFlags (dotnet/runtime src/coreclr/vm/methodtable.h, WFLAGS_HIGH_ENUM and WFLAGS_LOW_ENUM;
 // measured: reference clr.md C.2).
@@ -156,12 +166,18 @@ struct lg_field_desc {
     bool is_static, is_thread_static, is_rva;
 };
 // A class's own fields: instance fields, then statics. Owned by the caller; NULL if there are none.
+// Errors: unreadable, or a FieldDesc that belongs to another class.
 struct lg_own_fields {
     struct lg_field_desc *at;
     size_t count;
 };
 LG_MUST_CHECK struct lg_error *lg_own_fields_read(struct lg_clr *clr, const struct lg_mt *m,
                                                   struct lg_own_fields *ret);
+// From the EEClass already read, and the number of the base class's instance fields; `skip_instance`
+// leaves out the instance fields.
+LG_MUST_CHECK struct lg_error *lg_field_descs_read(struct lg_clr *clr, const struct lg_mt *m,
+                                                   const struct lg_class *c, uint16_t base_instance,
+                                                   bool skip_instance, struct lg_own_fields *ret);
 // Do GC statics hold this field: a reference, or a struct in its box?
 static inline bool lg_field_is_gc(const struct lg_field_desc *f)
 {
