@@ -261,9 +261,9 @@ static struct lg_error *confirm(struct lg_heap *heap)
 struct lg_error *lg_heap_stats(struct lg_heap *heap, const struct lg_walk_filter *filter,
                                struct lg_type_stats *ret, struct lg_walk_result *result_ret)
 {
-    bool whole = !filter
-                 || (!filter->start && !filter->end && !filter->heap && !filter->segment
-                     && !filter->generations);
+    bool whole =
+        !filter
+        || (!filter->start && !filter->end && !filter->heap && !filter->segment && !filter->generations);
     struct lg_error *err = whole ? NULL : confirm(heap);
     if (err)
         return err;

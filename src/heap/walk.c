@@ -43,6 +43,8 @@ static void flush_slot(struct walker *walker, struct type_slot *slot)
 {
     if (slot->count == 0)
         return;
+    if (slot->component_size == 0)
+        slot->bytes = slot->count * slot->base_size;
     while (walker->counts.len <= slot->type->id) {
         if (!lg_vec_push(&walker->counts, 0) || !lg_vec_push(&walker->sizes, 0)) {
             walker->out_of_memory = true;
@@ -192,72 +194,170 @@ struct telling {
     bool with_free;
 };
 
-// The loop. Inlined twice: counting, and telling. Objects that start before `stop` are walked; the
-// segment's objects end at `end`. Returns where it ended: `stop`, or the end of an object that reaches
-// beyond.
-static inline __attribute__((always_inline)) uint64_t walk(struct walker *walker,
-                                                           const struct lg_segment *segment, uint64_t p,
-                                                           uint64_t stop, bool count,
-                                                           const struct telling *telling)
-{
-    struct lg_heap *heap = walker->heap;
-    struct window *window = &walker->window;
-    uint64_t end = segment->end;
-    size_t context = context_from(heap, p);
-    uint64_t gap = context < heap->context_count ? heap->contexts[context].ptr : UINT64_MAX;
+// Where a walk stands: what is due next apart from objects.
+struct stand {
+    const struct lg_segment *segment;
+    uint64_t stop;  // objects that start here or behind are not walked
+    uint64_t gap;   // pointer of the next allocation context
+    size_t context; // its index
+};
 
-    while (p < stop) {
-        if (p >= gap) {
-            if (p == gap)
-                p = behind(&heap->contexts[context]);
-            context++;
-            gap = context < heap->context_count ? heap->contexts[context].ptr : UINT64_MAX;
+static void next_gap(const struct lg_heap *heap, struct stand *stand)
+{
+    bool any = stand->context < heap->context_count;
+    stand->gap = any ? heap->contexts[stand->context].ptr : UINT64_MAX;
+}
+
+static struct stand stand_at(const struct lg_heap *heap, const struct lg_segment *segment, uint64_t p,
+                             uint64_t stop)
+{
+    struct stand stand = { .segment = segment, .stop = stop, .context = context_from(heap, p) };
+    next_gap(heap, &stand);
+    return stand;
+}
+
+// Steps behind allocation contexts that begin at `p`, and forgets those before it.
+static uint64_t step_gaps(const struct lg_heap *heap, struct stand *stand, uint64_t p)
+{
+    while (p >= stand->gap) {
+        if (p == stand->gap)
+            p = behind(&heap->contexts[stand->context]);
+        stand->context++;
+        next_gap(heap, stand);
+    }
+    return p;
+}
+
+// The bytes of the next object and how far whole headers reach without anything else being due; NULL
+// when not even a header is left.
+static inline const uint8_t *look_ahead(struct walker *walker, const struct stand *stand, uint64_t p,
+                                        uint64_t *until_ret)
+{
+    uint64_t end = stand->segment->end;
+    const uint8_t *bytes = end - p >= MIN_OBJECT ? window_at(&walker->window, p, HEADER, end) : NULL;
+    uint64_t until = walker->window.end - (HEADER - 1);
+    until = until < stand->stop ? until : stand->stop;
+    *until_ret = until < stand->gap ? until : stand->gap;
+    return bytes;
+}
+
+// Counts from `p` to `until`, or up to what is no object; `*bad_ret` then. Objects of one type often
+// follow on one another: while they do, and have one size, where the next lies does not depend on what
+// is read, so the processor runs ahead. That is what makes 100 million objects a second.
+static inline uint64_t count_run(struct walker *walker, const uint8_t *bytes, uint64_t p, uint64_t until,
+                                 uint64_t end, bool *bad_ret)
+{
+    const uint64_t mask = walker->heap->mask;
+    struct type_slot *last = &walker->slots[0], *vary = last;
+    uint64_t last_mt = 0, last_stride = 0, last_until = 0, vary_mt = 0;
+    for (;;) {
+        uint64_t n = 0;
+        while (p < last_until && (lg_load_u64(bytes) & mask) == last_mt) {
+            n++;
+            p += last_stride;
+            bytes += last_stride;
+        }
+        last->count += n;
+        if (p >= until)
+            return p;
+        uint64_t mt = lg_load_u64(bytes) & mask, size;
+        struct type_slot *slot = vary;
+        if (mt != vary_mt || mt == 0) {
+            slot = object_type(walker, bytes, &size);
+            *bad_ret = !slot || stride(size) > end - p;
+            if (*bad_ret)
+                return p;
+            if (slot->component_size == 0) {
+                last = slot;
+                last_mt = mt;
+                last_stride = stride(size);
+                last_until = end - last_stride + 1 < until ? end - last_stride + 1 : until;
+                // The variable type may have lost its slot to this one.
+                vary_mt = vary == slot ? 0 : vary_mt;
+                continue;
+            }
+            last_mt = last == slot ? 0 : last_mt;
+            last_until = last == slot ? 0 : last_until;
+            vary = slot;
+            vary_mt = mt;
+        }
+        uint32_t count;
+        memcpy(&count, bytes + 8, sizeof(count));
+        size = slot->base_size + (uint64_t)slot->component_size * count;
+        *bad_ret = stride(size) > end - p;
+        if (*bad_ret)
+            return p;
+        slot->count++;
+        slot->bytes += size;
+        p += stride(size);
+        bytes += stride(size);
+    }
+}
+
+static uint64_t count_objects(struct walker *walker, const struct lg_segment *segment, uint64_t p,
+                              uint64_t stop)
+{
+    struct stand stand = stand_at(walker->heap, segment, p, stop);
+    while ((p = step_gaps(walker->heap, &stand, p)) < stop) {
+        uint64_t until;
+        const uint8_t *bytes = look_ahead(walker, &stand, p, &until);
+        bool bad = !bytes;
+        if (bytes)
+            p = count_run(walker, bytes, p, until, segment->end, &bad);
+        if (bad)
+            p = step_over(walker, p, segment->end, stand.context);
+    }
+    return p;
+}
+
+static uint64_t tell_objects(struct walker *walker, const struct lg_segment *segment, uint64_t p,
+                             uint64_t stop, const struct telling *telling)
+{
+    struct stand stand = stand_at(walker->heap, segment, p, stop);
+    while ((p = step_gaps(walker->heap, &stand, p)) < stop) {
+        uint64_t until, size;
+        const uint8_t *bytes = look_ahead(walker, &stand, p, &until);
+        struct type_slot *slot = bytes ? object_type(walker, bytes, &size) : NULL;
+        if (!slot || stride(size) > segment->end - p) {
+            p = step_over(walker, p, segment->end, stand.context);
             continue;
         }
-        const uint8_t *bytes = end - p >= MIN_OBJECT ? window_at(window, p, HEADER, end) : NULL;
-        // As long as whole headers are in the window and nothing else is due, nothing else is looked at.
-        uint64_t until = window->end - (HEADER - 1);
-        until = until < stop ? until : stop;
-        until = until < gap ? until : gap;
-        do {
-            uint64_t size;
-            struct type_slot *slot = bytes ? object_type(walker, bytes, &size) : NULL;
-            if (!slot || stride(size) > end - p) {
-                p = step_over(walker, p, end, context);
-                break;
-            }
-            if (count) {
-                slot->count++;
-                slot->bytes += size;
-            }
-            if (telling && (telling->with_free || !(slot->type->flags & LG_TYPE_FREE))) {
-                struct lg_seen seen = { { p, size, slot->type }, segment, bytes, window->end - p };
-                telling->seen(telling->self, walker, &seen);
-                if (telling->stop && *telling->stop)
-                    return p;
-                p += stride(size);
-                break; // The visitor may have moved the window.
-            }
-            p += stride(size);
-            bytes += stride(size);
-        } while (p < until);
+        slot->count++;
+        slot->bytes += slot->component_size ? size : 0;
+        const struct lg_type *type = slot->type; // The visitor may give the slot to another.
+        if (telling->seen && (telling->with_free || !(type->flags & LG_TYPE_FREE))) {
+            struct lg_seen seen = { { p, size, type }, segment, bytes, walker->window.end - p };
+            telling->seen(telling->self, walker, &seen);
+        }
+        if (telling->stop && *telling->stop)
+            return p;
+        p += stride(size);
     }
     return p;
 }
 
 void walk_count(struct walker *walker, struct lg_piece *piece, uint64_t from)
 {
+    static const struct telling nothing;
     uint64_t p = piece->start;
-    if (from > p)
-        p = walk(walker, piece->segment, p, from < piece->end ? from : piece->end, false, NULL);
-    piece->walked_to = walk(walker, piece->segment, p, piece->end, true, NULL);
+    if (from > p) {
+        // Objects before `from` are walked, not counted: by a walker of which nothing is kept.
+        struct walker *quiet = NULL;
+        struct lg_error *err = walker_new(walker->heap, walker->number, &quiet);
+        walker->out_of_memory |= err != NULL;
+        lg_error_free(err);
+        if (quiet)
+            p = tell_objects(quiet, piece->segment, p, from < piece->end ? from : piece->end, &nothing);
+        walker_free(quiet);
+    }
+    piece->walked_to = count_objects(walker, piece->segment, p, piece->end);
 }
 
 void walk_tell(struct walker *walker, struct lg_piece *piece, bool with_free, seen_visitor *seen,
                void *self, const bool *stop)
 {
     struct telling telling = { seen, self, stop, with_free };
-    piece->walked_to = walk(walker, piece->segment, piece->start, piece->end, true, &telling);
+    piece->walked_to = tell_objects(walker, piece->segment, piece->start, piece->end, &telling);
 }
 
 void lg_seen_references(struct walker *walker, const struct lg_seen *seen, const struct gc_desc *desc,

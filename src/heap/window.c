@@ -32,12 +32,6 @@ bool window_move(struct window *window, uint64_t address, size_t need, uint64_t 
     window->step = step;
     if (left < need || need > WINDOW_MAX)
         return false;
-    // In place if the target has it in one piece: all of the rest at once.
-    window->bytes = lg_target_view(window->target, address, left);
-    if (window->bytes) {
-        window->end = address + left;
-        return true;
-    }
     size_t want = left < step ? (size_t)left : step;
     window->bytes = window->buffer;
     window->end = address + lg_target_read(window->target, address, window->buffer, want);

@@ -1,8 +1,10 @@
 // A window on a target's memory that slides forwards: what a walk looks through.
 //
-// A core is looked at where it is mapped; anything else is read into a buffer, in pieces that double
-// from 16 KiB to 1 MiB as long as they follow on one another. So a walk over small objects reads in MiB
-// pieces, and one that jumps from large object to large object does not read what is in between.
+// It is read in pieces that double from 16 KiB to 256 KiB as long as they follow on one another: small
+// enough to stay in the second-level cache until they are walked, large enough that the system call does
+// not count. A walk that jumps from large object to large object does not read what is in between.
+// (Looking at a core where it is mapped costs five times as much: a page fault for every 4 KiB,
+// docs/performance.md.)
 #ifndef LG_HEAP_WINDOW_H
 #define LG_HEAP_WINDOW_H
 
@@ -16,7 +18,7 @@ struct window {
     size_t step;     // how much the next read asks for
 };
 
-enum { WINDOW_MIN = 16 << 10, WINDOW_MAX = 1 << 20 };
+enum { WINDOW_MIN = 16 << 10, WINDOW_MAX = 256 << 10 };
 
 LG_MUST_CHECK struct lg_error *window_init(struct window *window, struct lg_target *target);
 void window_deinit(struct window *window);
