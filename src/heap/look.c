@@ -29,6 +29,8 @@ bool lg_heap_object_at(struct lg_heap *heap, uint64_t address, struct lg_object 
     if (!type || type->flags & LG_TYPE_FREE)
         return false;
     uint64_t size = type->base_size + (uint64_t)type->component_size * (uint32_t)words[1];
+    if (size < MIN_OBJECT)
+        size = MIN_OBJECT;
     if (size > segment->end - address)
         return false;
     *ret = (struct lg_object){ address, size, type };

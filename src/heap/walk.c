@@ -5,7 +5,6 @@
 #include "util/error.h"
 
 enum {
-    MIN_OBJECT = 24,
     HEADER = 16, // What tells the size: method table and count.
     PROOF = 4,   // Objects in a row that have to make sense before a walk goes on behind damage.
     RESYNC_TRIES = 1 << 14, // Words looked at as method tables before the rest of a piece is given up.
@@ -100,13 +99,14 @@ static inline struct type_slot *object_type(struct walker *walker, const uint8_t
     }
     uint32_t count;
     memcpy(&count, bytes + 8, sizeof(count));
-    *size_ret = slot->base_size + (uint64_t)slot->component_size * count;
+    uint64_t size = slot->base_size + (uint64_t)slot->component_size * count;
+    *size_ret = size < MIN_OBJECT ? MIN_OBJECT : size; // The empty string: ClrMD and SOS count 24 too.
     return slot;
 }
 
 static inline uint64_t stride(uint64_t size)
 {
-    return size < MIN_OBJECT ? MIN_OBJECT : (size + 7) & ~UINT64_C(7);
+    return (size + 7) & ~UINT64_C(7);
 }
 
 // Index of the first allocation context at or behind `address`.

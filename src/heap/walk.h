@@ -14,7 +14,7 @@ struct type_slot {
     uint64_t count, bytes;
 };
 
-enum { SLOT_BITS = 11, SLOTS = 1 << SLOT_BITS };
+enum { SLOT_BITS = 11, SLOTS = 1 << SLOT_BITS, MIN_OBJECT = 24 };
 
 struct walker {
     struct lg_heap *heap;

@@ -33,16 +33,18 @@ static class Objects
     static void References(Target target, StreamWriter output, ClrObject obj)
     {
         ulong loader = obj.Type.IsCollectible ? target.Data.DataReader.ReadPointer(obj.Type.LoaderAllocatorHandle) : 0;
-        bool skip = loader != 0; // ClrMD lists it first, before what the GCDesc names
+        bool first = true;
         int count = 0;
         ulong hash = 0;
         foreach (ulong reference in obj.EnumerateReferenceAddresses(carefully: false, considerDependantHandles: false))
         {
-            if (skip)
+            // Before what the GCDesc names, ClrMD lists the loader allocator, but not of arrays and generic instantiations.
+            if (first && reference == loader)
             {
-                skip = false;
+                first = false;
                 continue;
             }
+            first = false;
             count++;
             hash = unchecked(hash + Mix(reference));
         }
