@@ -104,6 +104,7 @@ struct lg_clr {
     LG_VEC(struct lg_managed_thread) threads;
     LG_VEC(struct lg_handle) handles;
     bool handles_read;
+    LG_VEC(uint64_t) handle_segments; // filled with the handles
     LG_VEC(struct lg_finalizer_queue) finalizers;
     bool finalizers_read;
     LG_VEC(struct lg_native_heap) native_heaps;

@@ -187,6 +187,7 @@ void lg_clr_free(struct lg_clr *clr)
     lg_clr_gc_close(clr);
     lg_vec_free(&clr->threads);
     lg_vec_free(&clr->handles);
+    lg_vec_free(&clr->handle_segments);
     lg_vec_free(&clr->finalizers);
     lg_vec_free(&clr->native_heaps);
     lg_descriptor_free(clr->descriptor);

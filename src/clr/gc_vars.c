@@ -134,6 +134,10 @@ static uint64_t static_field(const struct lg_gc_vars *gc, enum lg_gc_field field
         return gc->vars[LG_GC_FINALIZE_QUEUE];
     case LG_GC_FIELD_GENERATION_TABLE:
         return gc->vars[LG_GC_GENERATION_TABLE];
+    case LG_GC_FIELD_FREEABLE_SOH_SEGMENT:
+        return gc->vars[LG_GC_FREEABLE_SOH_SEGMENT];
+    case LG_GC_FIELD_FREEABLE_UOH_SEGMENT:
+        return gc->vars[LG_GC_FREEABLE_UOH_SEGMENT];
     case LG_GC_FIELD_FREE_REGIONS:
         return gc->vars[LG_GC_FREE_REGIONS];
     default:

@@ -128,7 +128,7 @@ static struct lg_error *read_segment(struct reading *r, uint64_t segment, uint64
         return lg_error_new(LG_ERR_CORRUPT, "handle segment at %#jx of table %#jx: %s",
                             (uintmax_t)segment, (uintmax_t)r->table,
                             segment % SEGMENT_ALIGN ? "not aligned" : "met twice");
-    if (!lg_map_put(&r->seen, segment, 1))
+    if (!lg_map_put(&r->seen, segment, 1) || !lg_vec_push(&r->clr->handle_segments, segment))
         return &lg_no_memory;
     if (!lg_target_read_all(r->clr->target, segment, r->header, HEADER))
         return lg_error_new(LG_ERR_FAULT, "handle segment at %#jx: not readable", (uintmax_t)segment);
@@ -279,7 +279,7 @@ static int by_address(const void *a, const void *b)
 struct lg_error *lg_clr_handles(struct lg_clr *clr, const struct lg_handle **ret, size_t *count_ret)
 {
     if (!clr->handles_read) {
-        clr->handles.len = 0;
+        clr->handles.len = clr->handle_segments.len = 0;
         struct reading r = { .clr = clr };
         struct lg_error *err = read_maps(&r);
         lg_map_free(&r.seen);

@@ -1,7 +1,44 @@
-#include "clr/gc_vars.h"
+#include "clr/native_heaps.h"
+
+bool lg_native_heap_add(struct lg_clr *clr, struct lg_native_heap heap)
+{
+    return lg_vec_push(&clr->native_heaps, heap);
+}
+
+uint64_t lg_committed_bytes(const struct lg_target *target, uint64_t start, uint64_t size)
+{
+    uint64_t at = start, end = size > UINT64_MAX - start ? UINT64_MAX : start + size;
+    while (at < end) {
+        const struct lg_range *range = lg_target_find(target, at);
+        if (!range || !(range->access & LG_READ))
+            break;
+        at = range->end;
+    }
+    return (at < end ? at : end) - start;
+}
 
 struct lg_error *lg_clr_native_heaps(struct lg_clr *clr, const struct lg_native_heap **ret,
                                      size_t *count_ret)
 {
-    return lg_error_new(LG_ERR_UNSUPPORTED, "the native heaps cannot be read yet");
+    static const struct {
+        struct lg_error *(*read)(struct lg_clr *clr);
+        const char *what;
+    } parts[] = { { lg_loader_heaps_read, "Loader heaps" },
+                  { lg_code_heaps_read, "JIT code heaps" },
+                  { lg_gc_native_heaps_read, "Memory that the GC keeps beside its heap" } };
+    for (size_t i = 0; !clr->native_heaps_read && i < sizeof(parts) / sizeof(*parts); i++) {
+        size_t before = clr->native_heaps.len;
+        struct lg_error *err = parts[i].read(clr);
+        if (err && lg_error_kind(err) == LG_ERR_NO_MEMORY)
+            return err;
+        if (!err)
+            continue;
+        clr->native_heaps.len = before; // Half a part would be a wrong sum.
+        lg_target_note(clr->target, "%s are unknown: %s.", parts[i].what, lg_error_message(err));
+        lg_error_free(err);
+    }
+    clr->native_heaps_read = true;
+    *ret = clr->native_heaps.at;
+    *count_ret = clr->native_heaps.len;
+    return NULL;
 }
