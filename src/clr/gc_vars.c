@@ -101,7 +101,9 @@ static struct lg_error *read_offsets(struct lg_clr *clr, struct lg_gc_vars *gc)
     for (int i = 0; i < LG_GC_FIELDS; i++)
         gc->field_offsets[i] = -1;
     at = gc->vars[LG_GC_HEAP_FIELD_OFFSETS];
-    if (at && !lg_target_read_all(clr->target, at, gc->field_offsets, sizeof(gc->field_offsets)))
+    size_t count = gc->minor >= 2 ? LG_GC_FIELDS : LG_GC_FIELD_GENERATION_TABLE + 1;
+    if (at
+        && !lg_target_read_all(clr->target, at, gc->field_offsets, count * sizeof(gc->field_offsets[0])))
         return lg_error_new(LG_ERR_FAULT, "gc_heap_field_offsets at %#jx: not readable", (uintmax_t)at);
     return NULL;
 }
