@@ -1,6 +1,5 @@
 #include "target/image.h"
 
-#include <elf.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -79,19 +78,40 @@ static void read_dynamic(struct lg_image *image, const Elf64_Phdr *ph)
     }
 }
 
-struct lg_error *lg_image_open(struct lg_target *target, const char *path, uint64_t base,
-                               struct lg_image *ret)
+bool lg_image_locate(struct lg_target *target, const char *path, uint64_t base, struct lg_image *ret)
 {
     struct lg_image image = { .target = target, .path = path, .base = base };
     Elf64_Phdr headers[HEADERS_MAX];
     size_t count = read_headers(target, base, headers);
     if (count == 0 || !place(&image, headers, count))
+        return false;
+    *ret = image;
+    return true;
+}
+
+bool lg_image_header(const struct lg_image *image, uint32_t type, Elf64_Phdr *ret)
+{
+    Elf64_Phdr headers[HEADERS_MAX];
+    size_t count = read_headers(image->target, image->base, headers);
+    for (size_t i = 0; i < count; i++) {
+        if (headers[i].p_type == type) {
+            *ret = headers[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+struct lg_error *lg_image_open(struct lg_target *target, const char *path, uint64_t base,
+                               struct lg_image *ret)
+{
+    struct lg_image image;
+    Elf64_Phdr dynamic;
+    if (!lg_image_locate(target, path, base, &image))
         return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' at 0x%" PRIx64 " is no 64-bit x86-64 ELF image",
                             path, base);
-    for (size_t i = 0; i < count; i++) {
-        if (headers[i].p_type == PT_DYNAMIC)
-            read_dynamic(&image, &headers[i]);
-    }
+    if (lg_image_header(&image, PT_DYNAMIC, &dynamic))
+        read_dynamic(&image, &dynamic);
     if (!image.symtab || !image.strtab || (!image.gnu_hash && !image.hash))
         return lg_error_new(LG_ERR_UNSUPPORTED,
                             "'%s' at 0x%" PRIx64 " has no dynamic section that can be read", path, base);

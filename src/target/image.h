@@ -7,6 +7,8 @@
 #ifndef LG_TARGET_IMAGE_H
 #define LG_TARGET_IMAGE_H
 
+#include <elf.h>
+
 #include "target/target.h"
 
 enum { LG_BUILD_ID_MAX = 32 };
@@ -23,6 +25,10 @@ struct lg_image {
 // Errors: not ELF64 x86-64, no dynamic section, unreadable.
 LG_MUST_CHECK struct lg_error *lg_image_open(struct lg_target *target, const char *path, uint64_t base,
                                              struct lg_image *ret);
+// The same without the dynamic section: for headers and build-id. False if it is no such image.
+bool lg_image_locate(struct lg_target *target, const char *path, uint64_t base, struct lg_image *ret);
+// The first program header of this type.
+bool lg_image_header(const struct lg_image *image, uint32_t type, Elf64_Phdr *ret);
 // False if the image exports no such symbol.
 bool lg_image_symbol(const struct lg_image *image, const char *name, uint64_t *address_ret,
                      uint64_t *size_ret);
