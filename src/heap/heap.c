@@ -20,8 +20,9 @@ static bool add_piece(struct lg_heap *heap, const struct lg_segment *segment, ui
     bool cut =
         segment->generation <= LG_GEN2; // Large objects are few, and full of what looks like objects.
     bool guessed = false;
+    uint64_t size = heap->piece_size;
     while (start < end) {
-        uint64_t next = cut && end - start > PIECE + PIECE / 2 ? start + PIECE : end;
+        uint64_t next = cut && end - start > size + size / 2 ? start + size : end;
         struct lg_piece piece = { segment, start, next, guessed, 0 };
         if (!lg_vec_push(&heap->pieces, piece))
             return false;
@@ -53,12 +54,13 @@ static struct lg_error *make_pieces(struct lg_heap *heap)
     return NULL;
 }
 
-struct lg_error *lg_heap_open(struct lg_clr *clr, struct lg_heap **ret)
+struct lg_error *lg_heap_open_pieces(struct lg_clr *clr, uint64_t piece_size, struct lg_heap **ret)
 {
     _cleanup_(lg_heap_freep) struct lg_heap *heap = calloc(1, sizeof(*heap));
     if (!heap)
         return &lg_no_memory;
     heap->clr = clr;
+    heap->piece_size = piece_size;
     heap->target = lg_clr_target(clr);
     heap->mask = lg_clr_info(clr)->mt_mask;
     heap->free_mt = lg_clr_info(clr)->free_mt;
@@ -68,6 +70,11 @@ struct lg_error *lg_heap_open(struct lg_clr *clr, struct lg_heap **ret)
     if (!err)
         *ret = lg_steal(heap);
     return err;
+}
+
+struct lg_error *lg_heap_open(struct lg_clr *clr, struct lg_heap **ret)
+{
+    return lg_heap_open_pieces(clr, PIECE, ret);
 }
 
 void lg_heap_free(struct lg_heap *heap)
@@ -201,11 +208,9 @@ static struct lg_error *confirm_pieces(struct lg_heap *heap, struct lg_type_stat
         if (right == piece->start)
             continue;
         struct lg_error *err = recount(heap, piece, -UINT64_C(1), stats, result);
-        piece->start = right < piece->end ? right : piece->end;
+        piece->start = right; // Behind its end, if one object reaches over the whole piece.
         if (!err)
             err = recount(heap, piece, 1, stats, result);
-        if (right > piece->end) // One object reaches over the whole piece.
-            piece->walked_to = right;
         if (err)
             return err;
     }
@@ -246,7 +251,7 @@ static struct lg_error *count_all(struct lg_heap *heap, const struct lg_walk_fil
     return err;
 }
 
-static struct lg_error *confirm(struct lg_heap *heap)
+struct lg_error *lg_heap_confirm(struct lg_heap *heap)
 {
     if (heap->confirmed)
         return NULL;
@@ -264,7 +269,7 @@ struct lg_error *lg_heap_stats(struct lg_heap *heap, const struct lg_walk_filter
     bool whole =
         !filter
         || (!filter->start && !filter->end && !filter->heap && !filter->segment && !filter->generations);
-    struct lg_error *err = whole ? NULL : confirm(heap);
+    struct lg_error *err = whole ? NULL : lg_heap_confirm(heap);
     if (err)
         return err;
     struct lg_type_stats stats = { 0 };
@@ -290,7 +295,7 @@ void lg_type_stats_deinit(struct lg_type_stats *stats)
 struct lg_error *lg_heap_pass(struct lg_heap *heap, const struct lg_pass *pass,
                               struct lg_walk_result *result_ret)
 {
-    struct lg_error *err = confirm(heap);
+    struct lg_error *err = lg_heap_confirm(heap);
     if (err)
         return err;
     _cleanup_(crew_deinit) struct crew crew = { .pass = pass };
@@ -331,7 +336,7 @@ static void tell_one(void *self, struct walker *walker, const struct lg_seen *se
 struct lg_error *lg_heap_walk(struct lg_heap *heap, const struct lg_walk_filter *filter,
                               lg_object_visitor *object, void *self, struct lg_walk_result *result_ret)
 {
-    struct lg_error *err = confirm(heap);
+    struct lg_error *err = lg_heap_confirm(heap);
     if (err)
         return err;
     _cleanup_(walker_freep) struct walker *walker = NULL;

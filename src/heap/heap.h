@@ -27,7 +27,7 @@ struct lg_walk_result {
 };
 static inline bool lg_walk_is_exact(const struct lg_walk_result *result)
 {
-    return result->bad_objects == 0 && result->skipped_bytes == 0;
+    return result->bad_objects == 0 && result->skipped_bytes == 0 && result->unsettled == 0;
 }
 
 // What a walk tells about. Zeroed: everything.

@@ -26,12 +26,20 @@ struct lg_heap {
     size_t segment_count;
     const struct lg_alloc_context *contexts;
     size_t context_count;
+    uint64_t piece_size;
     LG_VEC(struct lg_piece) pieces; // by address
     bool confirmed;                 // no piece is guessed any more
     LG_VEC(struct gc_desc *) descs; // by lg_type.id; NULL: no references, or not compiled yet
     LG_VEC(bool) desc_read;
     struct walker *looker; // for single look-ups; made on first use
 };
+
+// lg_heap_open(), with segments cut into pieces of about that size.
+LG_MUST_CHECK struct lg_error *lg_heap_open_pieces(struct lg_clr *clr, uint64_t piece_size,
+                                                   struct lg_heap **ret);
+
+// Makes sure that every piece begins at an object: by a walk, if none has been over the whole heap yet.
+LG_MUST_CHECK struct lg_error *lg_heap_confirm(struct lg_heap *heap);
 
 // What a walker tells of an object: where its bytes are, and how many of them are in the window.
 struct lg_seen {

@@ -65,23 +65,18 @@ static struct lg_piece *piece_at(struct lg_heap *heap, uint64_t address)
         else
             high = middle;
     }
-    // An object may reach into pieces that begin behind its start.
-    while (low > 1 && heap->pieces.at[low - 1].guessed)
-        low--;
     return low > 0 ? &heap->pieces.at[low - 1] : NULL;
 }
 
 bool lg_heap_object_containing(struct lg_heap *heap, uint64_t address, struct lg_object *ret)
 {
-    struct lg_piece *piece = lg_heap_segment_at(heap, address) ? piece_at(heap, address) : NULL;
+    struct lg_error *err = lg_heap_confirm(heap);
+    if (!err && !heap->looker)
+        err = walker_new(heap, 0, &heap->looker);
+    lg_error_free(err);
+    struct lg_piece *piece = !err && lg_heap_segment_at(heap, address) ? piece_at(heap, address) : NULL;
     if (!piece)
         return false;
-    if (!heap->looker) {
-        struct lg_error *err = walker_new(heap, 0, &heap->looker);
-        lg_error_free(err);
-        if (err)
-            return false;
-    }
     struct lg_piece whole = *piece;
     whole.end = piece->segment->end;
     struct search search = { .address = address };
