@@ -1,0 +1,69 @@
+// `dumpheap`: the objects on the heap, and statistics by type.
+#include "cli/dumpheap.h"
+
+static struct lg_error *refuse_liveness(const struct lg_args *args)
+{
+    static const char *const names[] = { "live", "dead" };
+    for (size_t i = 0; i < 2; i++) {
+        if (lg_args_has(args, names[i]))
+            return lg_error_new(LG_ERR_UNSUPPORTED,
+                                "-%s needs to know exactly what is reachable, which this version does "
+                                "not: 'gcroot ADDR' tells of one object",
+                                names[i]);
+    }
+    return NULL;
+}
+
+static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
+                            struct lg_report **ret)
+{
+    struct lg_error *err = refuse_liveness(args);
+    struct lg_heap_query query;
+    if (!err)
+        err = lg_heap_query_parse(session, args, &query);
+    if (err)
+        return err;
+    _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("dumpheap");
+    if (!report)
+        return &lg_no_memory;
+    if (query.strings)
+        err = lg_dumpheap_strings(session, &query, report);
+    else if (query.stat && !query.is_short)
+        err = lg_dumpheap_stat(session, &query, report);
+    else
+        err = lg_dumpheap_objects(session, &query, report);
+    if (err)
+        return err;
+    if (lg_report_failed(report))
+        return &lg_no_memory;
+    *ret = lg_steal(report);
+    return NULL;
+}
+
+static const struct lg_option options[] = {
+    { "stat", LG_OPT_FLAG, NULL, "only statistics by type" },
+    { "type", LG_OPT_TEXT, "TEXT", "only types whose name contains TEXT (case matters)" },
+    { "mt", LG_OPT_ADDRESS, "MT", "only objects of this method table" },
+    { "min", LG_OPT_SIZE, "SIZE", "only objects of at least SIZE bytes" },
+    { "max", LG_OPT_SIZE, "SIZE", "only objects of at most SIZE bytes" },
+    LG_FILTER_OPTIONS,
+    { "short", LG_OPT_FLAG, NULL, "only addresses" },
+    { "strings", LG_OPT_FLAG, NULL, "statistics of strings by their value" },
+    { "bycount", LG_OPT_FLAG, NULL, "statistics sorted by count: -sort count" },
+    { "sort", LG_OPT_TEXT, "KEY", "statistics: size, count or name; objects: address or size" },
+    { "desc", LG_OPT_FLAG, NULL, "the biggest first" },
+    { "top", LG_OPT_NUMBER, "N", "only the N biggest (of addresses and names: the first N)" },
+    { "live", LG_OPT_FLAG, NULL, NULL },
+    { "dead", LG_OPT_FLAG, NULL, NULL },
+    { 0 },
+};
+
+const struct lg_command lg_cmd_dumpheap = {
+    .name = "dumpheap",
+    .usage = "[OPTIONS] [START [END | L<length>]]",
+    .summary = "the objects on the GC heap, and statistics by type",
+    .details = "",
+    .options = options,
+    .needs = LG_NEEDS_HEAP,
+    .run = run,
+};

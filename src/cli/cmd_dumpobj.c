@@ -1,0 +1,128 @@
+// `dumpobj`: what one object is made of.
+#include <inttypes.h>
+
+#include "cli/dumpobj.h"
+#include "cli/values.h"
+
+enum { STRING_MAX = 1 << 20, ELEMENTS_SHOWN = 128 };
+
+struct lg_object_view lg_object_view(struct lg_session *session, const struct lg_args *args,
+                                     struct lg_report *report)
+{
+    return (struct lg_object_view){
+        .report = report,
+        .heap = lg_session_heap(session),
+        .clr = lg_session_clr(session),
+        .target = lg_session_target(session),
+        .no_fields = lg_args_has(args, "nofields"),
+    };
+}
+
+static const char *module_path(struct lg_clr *clr, const struct lg_type *type)
+{
+    const struct lg_module *module = lg_clr_module(clr, type->module);
+    if (!module)
+        return NULL;
+    return *module->path ? module->path : module->name;
+}
+
+static void view_string(const struct lg_object_view *view, const struct lg_object *object)
+{
+    uint32_t length = 0;
+    bool has_length = lg_target_u32(view->target, object->address + 8, &length);
+    _cleanup_free_ char *text = lg_string_text(view->target, object->address, STRING_MAX);
+    LG_VIEW_LINE(view, "String:      %s", text ? text : "(cannot be read)");
+    if (view->is_nested)
+        return;
+    lg_report_fact_text(view->report, "string", text);
+    if (has_length)
+        lg_report_fact_number(view->report, "length", length);
+    else
+        lg_report_fact_null(view->report, "length");
+}
+
+static void view_what(const struct lg_object_view *view, const struct lg_object *object)
+{
+    struct lg_array array;
+    if (object->type->flags & LG_TYPE_ARRAY) {
+        if (!lg_array_read(view->clr, object, &array))
+            return;
+        lg_view_array_line(view, &array, true);
+        if (!view->is_nested)
+            lg_view_elements(view, &array, 0, ELEMENTS_SHOWN);
+        return;
+    }
+    const char *path = module_path(view->clr, object->type);
+    LG_VIEW_LINE(view, "File:        %s", path ? path : "unknown");
+    if (object->type->flags & LG_TYPE_STRING)
+        view_string(view, object);
+}
+
+struct lg_error *lg_view_object(const struct lg_object_view *view, const struct lg_object *object)
+{
+    LG_VIEW_LINE(view, "Name:        %s", lg_clr_type_name(view->clr, object->type));
+    LG_VIEW_LINE(view, "MethodTable: %016" PRIx64, object->type->mt);
+    LG_VIEW_LINE(view, "Size:        %" PRIu64 "(0x%" PRIx64 ") bytes", object->size, object->size);
+    view_what(view, object);
+    if (!view->no_fields) {
+        struct lg_error *err = lg_view_fields(view, object);
+        if (err)
+            return err;
+    }
+    if (lg_is_delegate(view->clr, object->type))
+        return lg_view_delegate(view, object);
+    return NULL;
+}
+
+static void add_facts(const struct lg_object_view *view, const struct lg_object *object)
+{
+    struct lg_report *report = view->report;
+    lg_report_fact_address(report, "address", object->address);
+    lg_report_fact_address(report, "mt", object->type->mt);
+    lg_report_fact_text(report, "type", lg_clr_type_name(view->clr, object->type));
+    lg_report_fact_number(report, "size", object->size);
+    lg_report_fact_text(report, "generation", lg_object_generation(view->heap, object->address));
+    lg_report_fact_text(report, "module", module_path(view->clr, object->type));
+}
+
+static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
+                            struct lg_report **ret)
+{
+    uint64_t address;
+    if (lg_args_count(args) != 1)
+        return lg_error_new(LG_ERR_USAGE, "expected the address of one object");
+    struct lg_error *err = lg_args_address(args, 0, &address);
+    struct lg_object object;
+    if (!err)
+        err = lg_object_require(lg_session_heap(session), address, &object);
+    if (err)
+        return err;
+    _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("dumpobj");
+    if (!report)
+        return &lg_no_memory;
+    struct lg_object_view view = lg_object_view(session, args, report);
+    add_facts(&view, &object);
+    err = lg_view_object(&view, &object);
+    if (err)
+        return err;
+    if (lg_report_failed(report))
+        return &lg_no_memory;
+    *ret = lg_steal(report);
+    return NULL;
+}
+
+static const struct lg_option options[] = {
+    { "nofields", LG_OPT_FLAG, NULL, "without the fields" },
+    { 0 },
+};
+
+const struct lg_command lg_cmd_dumpobj = {
+    .name = "dumpobj",
+    .alias = "do",
+    .usage = "[-nofields] ADDRESS",
+    .summary = "one object: its type, fields, statics, and what is in them",
+    .details = "",
+    .options = options,
+    .needs = LG_NEEDS_HEAP,
+    .run = run,
+};

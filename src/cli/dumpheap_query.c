@@ -1,0 +1,113 @@
+// What `dumpheap` was asked for: its options, and which objects they want.
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/dumpheap.h"
+
+static struct lg_error *parse_sort(const struct lg_args *args, struct lg_heap_query *query)
+{
+    const char *sort = lg_args_text(args, "sort");
+    bool objects = !query->stat && !query->strings;
+    if (lg_args_has(args, "bycount"))
+        query->sort = LG_SORT_COUNT;
+    if (!sort)
+        return NULL;
+    query->sort_given = true;
+    if (strcmp(sort, "size") == 0)
+        query->sort = LG_SORT_SIZE;
+    else if (strcmp(sort, "count") == 0 && !objects)
+        query->sort = LG_SORT_COUNT;
+    else if (strcmp(sort, "name") == 0 && !objects && !query->strings)
+        query->sort = LG_SORT_NAME;
+    else if (strcmp(sort, "address") == 0 && objects)
+        query->by_address = true;
+    else
+        return lg_error_new(LG_ERR_USAGE, "cannot sort by '%s': expected %s", sort,
+                            objects          ? "address or size"
+                            : query->strings ? "size or count"
+                                             : "size, count or name");
+    return NULL;
+}
+
+static struct lg_error *parse_mt(struct lg_clr *clr, const struct lg_args *args,
+                                 struct lg_heap_query *query)
+{
+    if (!lg_args_has(args, "mt"))
+        return NULL;
+    query->mt = lg_args_number(args, "mt", 0);
+    if (lg_clr_type(clr, query->mt))
+        return NULL;
+    return lg_error_new(LG_ERR_NOT_FOUND,
+                        "0x%" PRIx64 " is no method table: 'dumpheap -stat' lists them", query->mt);
+}
+
+struct lg_error *lg_heap_query_parse(const struct lg_session *session, const struct lg_args *args,
+                                     struct lg_heap_query *ret)
+{
+    struct lg_heap_query query = {
+        .stat = lg_args_has(args, "stat"),
+        .is_short = lg_args_has(args, "short"),
+        .strings = lg_args_has(args, "strings"),
+        .contains = lg_args_text(args, "type"),
+        .min = lg_args_number(args, "min", 0),
+        .max = lg_args_number(args, "max", 0),
+        .top = lg_args_number(args, "top", 0),
+        .descending = lg_args_has(args, "desc"),
+    };
+    if (query.max && query.min > query.max)
+        return lg_error_new(LG_ERR_USAGE, "-min %" PRIu64 " is more than -max %" PRIu64, query.min,
+                            query.max);
+    struct lg_error *err = parse_sort(args, &query);
+    if (!err)
+        err = parse_mt(lg_session_clr(session), args, &query);
+    if (!err)
+        err = lg_filter_parse(session, args, &query.filter);
+    if (!err)
+        *ret = query;
+    return err;
+}
+
+bool lg_heap_query_is_per_object(const struct lg_heap_query *query)
+{
+    return query->min || query->max || query->contains || query->mt;
+}
+
+static bool grow_verdicts(struct lg_type_filter *filter, uint32_t id)
+{
+    uint32_t count = id < UINT32_MAX / 2 ? (id + 256) * 2 : UINT32_MAX;
+    uint8_t *grown = realloc(filter->verdicts, count);
+    if (!grown)
+        return false;
+    memset(grown + filter->count, 0, count - filter->count);
+    filter->verdicts = grown;
+    filter->count = count;
+    return true;
+}
+
+static bool decide(const struct lg_type_filter *filter, const struct lg_type *type)
+{
+    const struct lg_heap_query *query = filter->query;
+    if (query->mt && query->mt != type->mt)
+        return false;
+    return !query->contains || strstr(lg_clr_type_name(filter->clr, type), query->contains);
+}
+
+bool lg_type_filter_wants(struct lg_type_filter *filter, const struct lg_type *type)
+{
+    if (!filter->query->mt && !filter->query->contains)
+        return true;
+    if (type->id >= filter->count && !grow_verdicts(filter, type->id))
+        return decide(filter, type);
+    uint8_t *verdict = &filter->verdicts[type->id];
+    if (!*verdict)
+        *verdict = decide(filter, type) ? 1 : 2;
+    return *verdict == 1;
+}
+
+bool lg_heap_query_wants(const struct lg_heap_query *query, struct lg_type_filter *types,
+                         const struct lg_object *object)
+{
+    if (object->size < query->min || (query->max && object->size > query->max))
+        return false;
+    return lg_type_filter_wants(types, object->type);
+}

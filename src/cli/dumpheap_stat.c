@@ -1,0 +1,91 @@
+// `dumpheap -stat`: counts by type, and big free blocks.
+//
+// Filters by place and by type need no look at single objects: the counts come from the heap's own fast
+// walk. Only a filter by size walks object by object.
+#include "cli/dumpheap.h"
+
+struct tally {
+    const struct lg_heap_query *query;
+    struct lg_type_filter types;
+    struct lg_type_stats stats;
+    bool failed;
+};
+static void tally_deinit(struct tally *tally)
+{
+    lg_type_filter_deinit(&tally->types);
+    lg_type_stats_deinit(&tally->stats);
+}
+
+static bool count_object(void *self, const struct lg_object *object, const struct lg_segment *segment)
+{
+    struct tally *tally = self;
+    if (lg_heap_query_wants(tally->query, &tally->types, object))
+        tally->failed = !lg_type_stats_add(&tally->stats, object->type, object->size);
+    return !tally->failed;
+}
+
+static bool see_fragment(void *self, const struct lg_object *object, const struct lg_segment *segment)
+{
+    return lg_fragments_see(self, object, segment);
+}
+
+static uint64_t free_bytes(struct lg_clr *clr, const struct lg_type_stats *stats)
+{
+    const struct lg_type *free_type = lg_clr_type(clr, lg_clr_info(clr)->free_mt);
+    return free_type && free_type->id < stats->type_count ? stats->sizes[free_type->id] : 0;
+}
+
+// A second walk, and only if there is as much free memory as one such block takes.
+static struct lg_error *report_fragments(struct lg_session *session, const struct lg_heap_query *query,
+                                         const struct lg_type_stats *stats, struct lg_report *report)
+{
+    _cleanup_(lg_fragments_deinit) struct lg_fragments fragments = { 0 };
+    struct lg_clr *clr = lg_session_clr(session);
+    if (free_bytes(clr, stats) >= LG_FRAGMENT_MIN) {
+        struct lg_walk_result result;
+        struct lg_error *err =
+            lg_heap_walk(lg_session_heap(session), &query->filter, see_fragment, &fragments, &result);
+        if (err)
+            return err;
+    }
+    lg_report_fragments(report, clr, &fragments);
+    return NULL;
+}
+
+static struct lg_error *by_size(struct lg_session *session, const struct lg_heap_query *query,
+                                struct lg_report *report)
+{
+    _cleanup_(tally_deinit) struct tally tally = { .query = query };
+    tally.types = (struct lg_type_filter){ .clr = lg_session_clr(session), .query = query };
+    struct lg_walk_result result;
+    struct lg_error *err =
+        lg_heap_walk(lg_session_heap(session), &query->filter, count_object, &tally, &result);
+    if (err)
+        return err;
+    if (tally.failed)
+        return &lg_no_memory;
+    lg_session_report_walk(report, &result);
+    return lg_dumpheap_types(session, query, &tally.stats, report);
+}
+
+struct lg_error *lg_dumpheap_stat(struct lg_session *session, const struct lg_heap_query *query,
+                                  struct lg_report *report)
+{
+    if (query->min || query->max)
+        return by_size(session, query, report);
+    _cleanup_(lg_type_stats_deinit) struct lg_type_stats own = { 0 };
+    const struct lg_type_stats *stats = &own;
+    struct lg_walk_result own_result;
+    const struct lg_walk_result *result = &own_result;
+    struct lg_error *err =
+        lg_filter_is_set(&query->filter)
+            ? lg_heap_stats(lg_session_heap(session), &query->filter, &own, &own_result)
+            : lg_session_stats(session, &stats, &result);
+    if (err)
+        return err;
+    lg_session_report_walk(report, result);
+    err = lg_dumpheap_types(session, query, stats, report);
+    if (!err && !lg_heap_query_is_per_object(query))
+        err = report_fragments(session, query, stats, report);
+    return err;
+}

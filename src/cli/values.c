@@ -1,0 +1,236 @@
+#include "cli/values.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "report/chars.h"
+
+enum { REPLACEMENT = 0xfffd, NUL_PICTURE = 0x2400 };
+
+static size_t encode(char buf[4], uint32_t c)
+{
+    if (c < 0x80) {
+        buf[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        buf[0] = (char)(0xc0 | c >> 6);
+        buf[1] = (char)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    if (c < 0x10000) {
+        buf[0] = (char)(0xe0 | c >> 12);
+        buf[1] = (char)(0x80 | (c >> 6 & 0x3f));
+        buf[2] = (char)(0x80 | (c & 0x3f));
+        return 3;
+    }
+    buf[0] = (char)(0xf0 | c >> 18);
+    buf[1] = (char)(0x80 | (c >> 12 & 0x3f));
+    buf[2] = (char)(0x80 | (c >> 6 & 0x3f));
+    buf[3] = (char)(0x80 | (c & 0x3f));
+    return 4;
+}
+
+// The character at `*i`, which moves behind it.
+static uint32_t next_utf16(const uint16_t *chars, size_t count, size_t *i)
+{
+    uint32_t c = chars[(*i)++];
+    if (c == 0)
+        return NUL_PICTURE;
+    if (c < 0xd800 || c > 0xdfff)
+        return c;
+    bool has_pair = c < 0xdc00 && *i < count && chars[*i] >= 0xdc00 && chars[*i] <= 0xdfff;
+    if (!has_pair)
+        return REPLACEMENT;
+    return 0x10000 + ((c - 0xd800) << 10) + (chars[(*i)++] - 0xdc00u);
+}
+
+size_t lg_utf8_from_utf16(char *buf, size_t size, const uint16_t *chars, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count;) {
+        char encoded[4];
+        size_t n = encode(encoded, next_utf16(chars, count, &i));
+        if (len + n + 1 > size)
+            break;
+        memcpy(buf + len, encoded, n);
+        len += n;
+    }
+    if (size > 0)
+        buf[len] = 0;
+    return len;
+}
+
+// Bytes of the UTF-8 character that begins with `c`; 1 of what begins none.
+static size_t sequence_length(unsigned char c)
+{
+    return c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+}
+
+static size_t next_length(const char *s)
+{
+    size_t n = sequence_length((unsigned char)*s);
+    for (size_t i = 1; i < n; i++) {
+        if (((unsigned char)s[i] & 0xc0) != 0x80)
+            return i;
+    }
+    return n;
+}
+
+// What SOS keeps of ASCII: .NET's IsLetterOrDigit, IsPunctuation, and the blank. "$+<=>^`|~" are
+// symbols.
+static bool is_plain_ascii(char c)
+{
+    return c >= ' ' && c < 0x7f && !strchr("$+<=>^`|~", c);
+}
+
+void lg_text_clean(char *text, size_t max)
+{
+    char *out = text;
+    for (const char *s = text; *s && max > 0; max--) {
+        size_t n = next_length(s);
+        bool plain = n == 1 ? is_plain_ascii(*s) : lg_text_is_word(s);
+        if (plain)
+            memmove(out, s, n);
+        else
+            *out = '.';
+        out += plain ? n : 1;
+        s += n;
+    }
+    *out = 0;
+}
+
+size_t lg_text_length(const char *text)
+{
+    size_t length = 0;
+    for (; *text; text += next_length(text))
+        length++;
+    return length;
+}
+
+void lg_text_tail(char *buf, size_t size, const char *text, size_t width)
+{
+    size_t length = lg_text_length(text);
+    if (length <= width) {
+        snprintf(buf, size, "%s", text);
+        return;
+    }
+    for (size_t skip = length - (width - 3); skip > 0; skip--)
+        text += next_length(text);
+    snprintf(buf, size, "...%s", text);
+}
+
+// ---- primitives ----
+
+static double real_of(unsigned element, uint64_t bits)
+{
+    if (element == LG_ELEM_R4) {
+        float single;
+        uint32_t low = (uint32_t)bits;
+        memcpy(&single, &low, sizeof(single));
+        return single;
+    }
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static int64_t signed_of(unsigned element, uint64_t bits)
+{
+    switch (element) {
+    case LG_ELEM_I1:
+        return (int8_t)bits;
+    case LG_ELEM_I2:
+        return (int16_t)bits;
+    case LG_ELEM_I4:
+        return (int32_t)bits;
+    default:
+        return (int64_t)bits;
+    }
+}
+
+static bool is_signed(unsigned element)
+{
+    return element == LG_ELEM_I1 || element == LG_ELEM_I2 || element == LG_ELEM_I4
+           || element == LG_ELEM_I8;
+}
+
+static bool is_unsigned(unsigned element)
+{
+    return element == LG_ELEM_U1 || element == LG_ELEM_U2 || element == LG_ELEM_U4
+           || element == LG_ELEM_U8;
+}
+
+void lg_value_text(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE])
+{
+    if (element == LG_ELEM_BOOLEAN || is_unsigned(element))
+        snprintf(buf, LG_VALUE_SIZE, "%" PRIu64, bits);
+    else if (element == LG_ELEM_CHAR)
+        snprintf(buf, LG_VALUE_SIZE, "%" PRIx64, bits);
+    else if (is_signed(element))
+        snprintf(buf, LG_VALUE_SIZE, "%" PRId64, signed_of(element, bits));
+    else if (element == LG_ELEM_R4 || element == LG_ELEM_R8) {
+        double value = real_of(element, bits);
+        bool is_plain = value > -1e15 && value < 1e15;
+        snprintf(buf, LG_VALUE_SIZE, is_plain ? "%f" : "%g", value);
+    } else
+        snprintf(buf, LG_VALUE_SIZE, "%016" PRIx64, bits);
+}
+
+void lg_value_json(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE])
+{
+    if (element == LG_ELEM_BOOLEAN)
+        snprintf(buf, LG_VALUE_SIZE, "%s", bits ? "true" : "false");
+    else if (element == LG_ELEM_CHAR)
+        lg_utf8_from_utf16(buf, LG_VALUE_SIZE, &(uint16_t){ (uint16_t)bits }, 1);
+    else if (element == LG_ELEM_R4)
+        snprintf(buf, LG_VALUE_SIZE, "%.9g", real_of(element, bits));
+    else if (element == LG_ELEM_R8)
+        snprintf(buf, LG_VALUE_SIZE, "%.17g", real_of(element, bits));
+    else if (is_signed(element) || is_unsigned(element))
+        lg_value_text(element, bits, buf);
+    else
+        snprintf(buf, LG_VALUE_SIZE, "0x%" PRIx64, bits);
+}
+
+bool lg_value_read(struct lg_target *target, unsigned element, uint64_t address, uint64_t *ret)
+{
+    uint32_t size = lg_element_size(element);
+    *ret = 0;
+    return size > 0 && size <= sizeof(*ret) && lg_target_read_all(target, address, ret, size);
+}
+
+// ---- strings ----
+
+uint16_t *lg_string_read(struct lg_target *target, uint64_t address, size_t max, uint32_t *count_ret,
+                         uint32_t *total_ret)
+{
+    // A string object: its length in chars at +8, the chars from +12 on (reference clr.md C.1).
+    if (!lg_target_u32(target, address + 8, total_ret) || *total_ret > INT32_MAX)
+        return NULL;
+    size_t count = *total_ret < max ? *total_ret : max;
+    uint16_t *chars = calloc(count + 1, sizeof(*chars));
+    if (!chars || !lg_target_read_all(target, address + 12, chars, count * sizeof(*chars))) {
+        free(chars);
+        return NULL;
+    }
+    *count_ret = (uint32_t)count;
+    return chars;
+}
+
+char *lg_string_text(struct lg_target *target, uint64_t address, size_t max)
+{
+    static const char more[] = "…";
+    uint32_t count, total;
+    _cleanup_free_ uint16_t *chars = lg_string_read(target, address, max, &count, &total);
+    if (!chars)
+        return NULL;
+    char *text = malloc(LG_UTF8_SIZE((size_t)count) + sizeof(more));
+    if (!text)
+        return NULL;
+    size_t len = lg_utf8_from_utf16(text, LG_UTF8_SIZE((size_t)count), chars, count);
+    if (count < total)
+        memcpy(text + len, more, sizeof(more));
+    return text;
+}

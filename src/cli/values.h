@@ -1,0 +1,38 @@
+// Values of a target as text: strings, and the fields of primitive types.
+#ifndef LG_CLI_VALUES_H
+#define LG_CLI_VALUES_H
+
+#include "clr/clr.h"
+
+// UTF-16 as UTF-8, with a NUL: at most `size` bytes, cut between characters. What UTF-8 has no form for
+// (a lone surrogate) becomes U+FFFD, and NUL, which would end the text, U+2400. Returns the length.
+size_t lg_utf8_from_utf16(char *buf, size_t size, const uint16_t *chars, size_t count);
+// At most this many bytes for so many chars.
+#define LG_UTF8_SIZE(chars) ((chars)*3 + 1)
+
+// For one line of text, in place: every character that is no letter, digit, punctuation or blank becomes
+// '.', and what is longer than `max` characters is cut.
+void lg_text_clean(char *text, size_t max);
+
+// The last `width` - 3 characters after "...", if there are more than `width`.
+void lg_text_tail(char *buf, size_t size, const char *text, size_t width);
+// Characters, for padding.
+size_t lg_text_length(const char *text);
+
+// A primitive, pointer or reference of `element` kind, from its bytes (little-endian, zero-extended).
+enum { LG_VALUE_SIZE = 64 };
+// As SOS prints it: references and pointers in 16 digits, chars in hex, booleans 0 or 1.
+void lg_value_text(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE]);
+// As a reader of JSON wants it: "0x7f0f5a400028", "x", "true".
+void lg_value_json(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE]);
+// Reads the bytes; false when they are not there, or the element has no size of its own.
+bool lg_value_read(struct lg_target *target, unsigned element, uint64_t address, uint64_t *ret);
+
+// The chars of a string object, at most `max` of them; `*total_ret` is how many it has. NULL when it
+// cannot be read; else the caller's.
+uint16_t *lg_string_read(struct lg_target *target, uint64_t address, size_t max, uint32_t *count_ret,
+                         uint32_t *total_ret);
+// The same as UTF-8, with "…" behind it when it was cut.
+char *lg_string_text(struct lg_target *target, uint64_t address, size_t max);
+
+#endif
