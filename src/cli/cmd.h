@@ -5,6 +5,13 @@
 #include "cli/command.h"
 
 extern const struct lg_command lg_cmd_attach;
+extern const struct lg_command lg_cmd_dumparray;
+extern const struct lg_command lg_cmd_dumpheap;
+extern const struct lg_command lg_cmd_dumpobj;
+extern const struct lg_command lg_cmd_eeheap;
+extern const struct lg_command lg_cmd_finalizequeue;
+extern const struct lg_command lg_cmd_gchandles;
+extern const struct lg_command lg_cmd_gcroot;
 extern const struct lg_command lg_cmd_help;
 extern const struct lg_command lg_cmd_open;
 extern const struct lg_command lg_cmd_ps;

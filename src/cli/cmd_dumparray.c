@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cli/cmd.h"
 #include "cli/dumpobj.h"
 #include "cli/values.h"
 

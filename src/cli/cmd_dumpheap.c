@@ -1,4 +1,5 @@
 // `dumpheap`: the objects on the heap, and statistics by type.
+#include "cli/cmd.h"
 #include "cli/dumpheap.h"
 
 static struct lg_error *refuse_liveness(const struct lg_args *args)

@@ -1,6 +1,7 @@
 // `dumpobj`: what one object is made of.
 #include <inttypes.h>
 
+#include "cli/cmd.h"
 #include "cli/dumpobj.h"
 #include "cli/values.h"
 

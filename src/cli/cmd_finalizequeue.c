@@ -1,6 +1,7 @@
 // `finalizequeue`: objects that are registered for finalization, and those that wait for it.
 #include <inttypes.h>
 
+#include "cli/cmd.h"
 #include "cli/support.h"
 
 static const struct lg_column object_columns[] = {
@@ -19,12 +20,11 @@ static const struct lg_column short_columns[] = {
     { "generation", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
     { "ready", "", LG_CELL_BOOL, 0, LG_COL_JSON_ONLY },
 };
-static const struct lg_table_spec object_spec
-    = LG_TABLE_SPEC("objects", object_columns, LG_TABLE_MAIN);
-static const struct lg_table_spec short_spec
-    = LG_TABLE_SPEC("objects", short_columns, LG_TABLE_MAIN | LG_TABLE_NO_HEADER);
-static const struct lg_table_spec hidden_spec
-    = LG_TABLE_SPEC("objects", object_columns, LG_TABLE_MAIN | LG_TABLE_HIDDEN);
+static const struct lg_table_spec object_spec = LG_TABLE_SPEC("objects", object_columns, LG_TABLE_MAIN);
+static const struct lg_table_spec short_spec =
+    LG_TABLE_SPEC("objects", short_columns, LG_TABLE_MAIN | LG_TABLE_NO_HEADER);
+static const struct lg_table_spec hidden_spec =
+    LG_TABLE_SPEC("objects", object_columns, LG_TABLE_MAIN | LG_TABLE_HIDDEN);
 
 enum {
     OBJECTS_MAX = 64 << 20, // of one queue: 512 MiB of it, more than any process has
@@ -122,8 +122,8 @@ static void add_range(struct listing *listing, uint64_t start, uint64_t end, boo
     uint64_t piece[PIECE];
     for (uint64_t done = 0; done < count && !listing->failed;) {
         size_t n = count - done < PIECE ? (size_t)(count - done) : PIECE;
-        size_t got
-            = lg_target_read(lg_session_target(listing->session), start + done * 8, piece, n * 8) / 8;
+        size_t got =
+            lg_target_read(lg_session_target(listing->session), start + done * 8, piece, n * 8) / 8;
         for (size_t i = 0; i < got; i++) {
             if (piece[i])
                 add_object(listing, piece[i], ready);
@@ -149,7 +149,8 @@ static struct lg_error *fill(struct listing *listing, const struct lg_finalizer_
         lg_report_incomplete(listing->report, "%" PRIu64 " entries of the queue could not be read",
                              listing->unreadable);
     if (listing->broken)
-        lg_report_incomplete(listing->report, "%" PRIu64 " entries of the queue lead to what is no object",
+        lg_report_incomplete(listing->report,
+                             "%" PRIu64 " entries of the queue lead to what is no object",
                              listing->broken);
     lg_report_incomplete(listing->report,
                          "sync blocks to be cleaned up are unknown: the runtime's descriptor does not "

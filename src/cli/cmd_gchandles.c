@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/cmd.h"
 #include "cli/support.h"
 
 // In the order of SOS's summary; `label` is its row there.
@@ -40,10 +41,9 @@ static const struct lg_column kind_columns[] = {
     { "kind", "KIND", LG_CELL_TEXT },
     { "count", "COUNT", LG_CELL_COUNT },
 };
-static const struct lg_table_spec handle_spec
-    = LG_TABLE_SPEC("handles", handle_columns, LG_TABLE_MAIN);
-static const struct lg_table_spec hidden_spec
-    = LG_TABLE_SPEC("handles", handle_columns, LG_TABLE_MAIN | LG_TABLE_HIDDEN);
+static const struct lg_table_spec handle_spec = LG_TABLE_SPEC("handles", handle_columns, LG_TABLE_MAIN);
+static const struct lg_table_spec hidden_spec =
+    LG_TABLE_SPEC("handles", handle_columns, LG_TABLE_MAIN | LG_TABLE_HIDDEN);
 static const struct lg_table_spec kind_spec = LG_TABLE_SPEC("kinds", kind_columns, LG_TABLE_HIDDEN);
 
 struct listing {
@@ -162,12 +162,14 @@ static struct lg_error *fill(struct listing *listing, const struct lg_handle *ha
         return &lg_no_memory;
     if (listing->broken)
         lg_report_incomplete(listing->report,
-                             "%" PRIu64 " handles lead to what is no object: the target was changing, or "
+                             "%" PRIu64
+                             " handles lead to what is no object: the target was changing, or "
                              "is damaged",
                              listing->broken);
     if (listing->counts[LG_HANDLE_REFCOUNTED])
         lg_report_incomplete(listing->report,
-                             "the counts of %" PRIu64 " ref-counted handles are unknown: the runtime does "
+                             "the counts of %" PRIu64
+                             " ref-counted handles are unknown: the runtime does "
                              "not tell them from outside",
                              listing->counts[LG_HANDLE_REFCOUNTED]);
     return NULL;
@@ -192,8 +194,9 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     if (!report)
         return &lg_no_memory;
     bool stat = lg_args_has(args, "stat");
-    _cleanup_(listing_deinit) struct listing listing
-        = { .heap = lg_session_heap(session), .clr = clr, .report = report };
+    _cleanup_(listing_deinit) struct listing listing = { .heap = lg_session_heap(session),
+                                                         .clr = clr,
+                                                         .report = report };
     listing.table = lg_report_table(report, stat ? &hidden_spec : &handle_spec);
     err = fill(&listing, handles, count, kind);
     if (err)
