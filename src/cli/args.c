@@ -146,8 +146,10 @@ static struct lg_error *unknown_option(const struct lg_command *command, const c
     if (!name)
         return &lg_no_memory;
     struct lg_nearest nearest = lg_nearest(name);
-    for (const struct lg_option *o = command->options; o && o->name; o++)
-        lg_nearest_offer(&nearest, o->name);
+    for (const struct lg_option *o = command->options; o && o->name; o++) {
+        if (o->help)
+            lg_nearest_offer(&nearest, o->name);
+    }
     for (const struct lg_option *o = lg_common_options; o->name; o++)
         lg_nearest_offer(&nearest, o->name);
     const char *dash = dashes > 1 ? "--" : "-";

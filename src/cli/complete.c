@@ -53,7 +53,7 @@ static void add_options(struct lg_completions *c, const struct lg_option *option
     const char *dashes = begins_with(word, "--") ? "--" : "-";
     for (; options && options->name; options++) {
         char *name;
-        if (!begins_with(options->name, word + strlen(dashes)))
+        if (!options->help || !begins_with(options->name, word + strlen(dashes)))
             continue;
         if (asprintf(&name, "%s%s", dashes, options->name) >= 0)
             add(c, name);
