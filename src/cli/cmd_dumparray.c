@@ -91,7 +91,7 @@ static struct lg_error *find_array(struct lg_session *session, const struct lg_a
     if (err)
         return err;
     if (!(object.type->flags & LG_TYPE_ARRAY))
-        return lg_error_new(LG_ERR_NOT_FOUND, "0x%" PRIx64 " is a %s, not an array: use dumpobj instead",
+        return lg_error_new(LG_ERR_NOT_FOUND, "0x%" PRIx64 " is no array but a %s: use dumpobj instead",
                             address, lg_clr_type_name(clr, object.type));
     if (!lg_array_read(clr, &object, ret))
         return lg_error_new(LG_ERR_FAULT, "the bounds of the array at 0x%" PRIx64 " cannot be read",

@@ -1,5 +1,6 @@
 // What every layout of `dumpheap` ends with: the statistics, and free blocks that fragment the heap.
 #include <inttypes.h>
+#include <string.h>
 
 #include "cli/dumpheap.h"
 
@@ -58,9 +59,27 @@ void lg_report_fragments(struct lg_report *report, struct lg_clr *clr,
     }
 }
 
-static void report_nothing(struct lg_report *report, const struct lg_heap_query *query)
+// A type that was met, and whose name contains the text if case does not matter.
+static const char *differs_in_case(struct lg_clr *clr, const char *text)
 {
-    if (query->contains)
+    uint32_t count = lg_clr_type_count(clr);
+    for (uint32_t id = 0; id < count; id++) {
+        const struct lg_type *type = lg_clr_type_at(clr, id);
+        const char *name = type ? lg_clr_type_name(clr, type) : NULL;
+        if (name && strcasestr(name, text))
+            return name;
+    }
+    return NULL;
+}
+
+static void report_nothing(struct lg_report *report, struct lg_clr *clr,
+                           const struct lg_heap_query *query)
+{
+    const char *similar = query->contains ? differs_in_case(clr, query->contains) : NULL;
+    if (similar && !strstr(similar, query->contains))
+        lg_report_line(report, "No objects of a type whose name contains '%s'; case matters: %s.",
+                       query->contains, similar);
+    else if (query->contains)
         lg_report_line(report, "No objects of a type whose name contains '%s'.", query->contains);
     else
         lg_report_line(report, "No objects.");
@@ -82,7 +101,7 @@ struct lg_error *lg_dumpheap_types(struct lg_session *session, const struct lg_h
     if (err)
         return err;
     if (total.count == 0 && !options.hidden)
-        report_nothing(report, query);
+        report_nothing(report, lg_session_clr(session), query);
     lg_report_fact_number(report, "total_count", total.count);
     lg_report_fact_number(report, "total_size", total.size);
     return NULL;
