@@ -38,7 +38,7 @@ struct lg_static_list {
 
 struct survey {
     struct lg_clr *clr;
-    struct lg_static_list *list;
+    struct lg_static_list *list = NULL;
     struct lg_map seen;     // method tables
     struct lg_map instance; // method table -> its number of instance fields
     LG_VEC(struct tls_type) tls;
@@ -421,7 +421,7 @@ static struct lg_error *get_list(struct lg_clr *clr, struct lg_static_list **ret
 
 struct lg_error *lg_clr_statics(struct lg_clr *clr, const struct lg_static **ret, size_t *count_ret)
 {
-    struct lg_static_list *list;
+    struct lg_static_list *list = NULL;
     struct lg_error *err = get_list(clr, &list);
     if (!err && !list->read)
         err = read_statics(clr, list);
@@ -486,7 +486,7 @@ struct lg_error *lg_clr_thread_roots(struct lg_clr *clr, const struct lg_thread_
                                      size_t *count_ret)
 {
     const struct lg_managed_thread *threads;
-    struct lg_static_list *list;
+    struct lg_static_list *list = NULL;
     size_t count = 0;
     struct lg_error *err = get_list(clr, &list);
     if (!err && !list->roots_read)
