@@ -38,7 +38,7 @@ struct lg_static_list {
 
 struct survey {
     struct lg_clr *clr;
-    struct lg_static_list *list = NULL;
+    struct lg_static_list *list;
     struct lg_map seen;     // method tables
     struct lg_map instance; // method table -> its number of instance fields
     LG_VEC(struct tls_type) tls;
