@@ -208,8 +208,9 @@ static void describe_type(const struct class *class, const struct lg_field_desc 
     if (lg_read_u8(&r) != 0x06) // FIELD (ECMA-335 II.23.2.4)
         return;
     struct lg_reader again = r;
-    field->type_mt = lg_signature_mt(&class->scope, &again);
-    if (field->type_mt) {
+    bool exact;
+    field->type_mt = lg_signature_mt(&class->scope, &again, &exact);
+    if (field->type_mt && exact) {
         field->type_name = lg_clr_handle_name(clr, field->type_mt);
         return;
     }

@@ -189,111 +189,170 @@ void lg_name_signature(struct lg_namer *namer, struct lg_text *text, const struc
 
 // ---- method tables ----
 
-static uint64_t resolve(const struct lg_sig_scope *scope, struct lg_reader *r, unsigned depth);
+// What a signature resolves to.
+struct found {
+    uint64_t handle;   // TypeHandle; 0 unknown
+    bool is_reference; // a class, a string, an array: one pointer, whatever it points to
+    bool is_canonical; // `handle` is the shared form of the type: its layout, not its identity
+};
 
-static uint64_t primitive_mt(struct lg_clr *clr, uint8_t element, const char *name)
+static struct found resolve(const struct lg_sig_scope *scope, struct lg_reader *r, unsigned depth);
+
+// A type of CoreLib's namespace System; `slot` remembers it.
+static uint64_t corelib_mt(struct lg_clr *clr, const char *name, uint64_t *slot)
 {
-    if (element == LG_ELEM_STRING)
-        return clr->info.string_mt;
-    if (element == LG_ELEM_OBJECT)
-        return clr->info.object_mt;
-    uint64_t *known = &lg_type_names(clr)->primitives[element];
-    if (*known == 0) {
+    if (*slot == 0) {
         uint64_t corelib = lg_module_corelib(clr);
         const struct lg_metadata *md = corelib ? lg_module_metadata(clr, corelib) : NULL;
         uint32_t rid = md ? lg_metadata_find_type(md, 0, "System", name) : 0;
-        *known = rid ? lg_module_lookup(clr, corelib, clr->off.Module_TypeDefToMethodTableMap, rid) : 0;
-        *known = *known ? *known : 1; // 1: asked, unknown
+        *slot = rid ? lg_module_lookup(clr, corelib, clr->off.Module_TypeDefToMethodTableMap, rid) : 0;
+        *slot = *slot ? *slot : 1; // 1: asked, unknown
     }
-    return *known & ~UINT64_C(1);
+    return *slot & ~UINT64_C(1);
 }
 
-static uint64_t class_mt(const struct lg_sig_scope *scope, uint32_t token, unsigned depth)
+static struct found primitive(struct lg_clr *clr, uint8_t element, const char *name)
+{
+    bool is_reference = element == LG_ELEM_STRING || element == LG_ELEM_OBJECT;
+    uint64_t mt = corelib_mt(clr, name, &lg_type_names(clr)->primitives[element]);
+    return (struct found){ mt, is_reference, false };
+}
+
+static struct found class_of_token(const struct lg_sig_scope *scope, uint32_t token, bool is_reference,
+                                   unsigned depth)
 {
     const struct lg_offsets *off = &scope->clr->off;
+    struct found found = { .is_reference = is_reference };
     uint32_t rid = token & 0xffffff;
     struct lg_md_blob blob;
-    switch (token >> 24) {
-    case LG_MD_TYPE_DEF:
-        return lg_module_lookup(scope->clr, scope->module, off->Module_TypeDefToMethodTableMap, rid);
-    case LG_MD_TYPE_REF:
-        return lg_module_lookup(scope->clr, scope->module, off->Module_TypeRefToMethodTableMap, rid);
+    if (token >> 24 == LG_MD_TYPE_DEF) {
+        found.handle =
+            lg_module_lookup(scope->clr, scope->module, off->Module_TypeDefToMethodTableMap, rid);
+    } else if (token >> 24 == LG_MD_TYPE_REF) {
+        found.handle =
+            lg_module_lookup(scope->clr, scope->module, off->Module_TypeRefToMethodTableMap, rid);
+    } else if (token && lg_metadata_type_spec(scope->md, rid, &blob)) {
+        struct lg_reader r = lg_reader(blob.at, blob.len);
+        return resolve(scope, &r, depth + 1);
     }
-    if (token == 0 || !lg_metadata_type_spec(scope->md, rid, &blob))
-        return 0;
-    struct lg_reader r = lg_reader(blob.at, blob.len);
-    return resolve(scope, &r, depth + 1);
+    return found;
+}
+
+// The form of an argument under which code and layout are shared: System.__Canon for every reference.
+static uint64_t canonical_argument(struct lg_clr *clr, const struct found *arg)
+{
+    struct lg_mt m;
+    bool is_reference = arg->is_reference;
+    uint64_t handle = arg->handle;
+    if (!is_reference && handle && !(handle & 2) && lg_mt_read(clr, handle, &m)) {
+        is_reference = (m.flags & LG_MT_CATEGORY) != LG_MT_VALUE_TYPE;
+        handle = m.canonical;
+    }
+    return is_reference ? corelib_mt(clr, "__Canon", &lg_type_names(clr)->canon) : handle;
+}
+
+// The instantiation itself, or of a value type that was never loaded as such its shared form.
+static struct found instantiate(struct lg_clr *clr, uint64_t definition, bool is_reference,
+                                const struct found *args, uint32_t count)
+{
+    struct found found = { .is_reference = is_reference };
+    uint64_t handles[LG_TYPE_ARGS];
+    struct lg_mt m;
+    if (count == 0 || count > LG_TYPE_ARGS || !lg_mt_read(clr, definition, &m))
+        return found;
+    bool exact = true;
+    for (uint32_t i = 0; i < count; i++) {
+        handles[i] = args[i].handle;
+        exact = exact && handles[i] && !args[i].is_canonical;
+    }
+    if (exact)
+        found.handle = lg_instantiation_find(clr, m.module, lg_mt_rid(&m), handles, count);
+    if (found.handle || is_reference)
+        return found;
+    found.is_canonical = true;
+    for (uint32_t i = 0; i < count; i++) {
+        handles[i] = canonical_argument(clr, &args[i]);
+        if (!handles[i])
+            return found;
+    }
+    found.handle = lg_instantiation_find(clr, m.module, lg_mt_rid(&m), handles, count);
+    return found;
 }
 
 // Reads all arguments, so that the cursor ends up behind them.
-static uint64_t generic_mt(const struct lg_sig_scope *scope, struct lg_reader *r, unsigned depth)
+static struct found generic(const struct lg_sig_scope *scope, struct lg_reader *r, unsigned depth)
 {
-    uint64_t args[LG_TYPE_ARGS];
-    struct lg_mt definition;
-    lg_read_u8(r);
-    uint64_t mt = class_mt(scope, lg_sig_token(r), depth);
+    struct found args[LG_TYPE_ARGS];
+    bool is_reference = lg_read_u8(r) == LG_ELEM_CLASS;
+    struct found definition = class_of_token(scope, lg_sig_token(r), is_reference, depth);
     uint32_t count = lg_sig_number(r);
-    bool known = mt && count > 0 && count <= LG_TYPE_ARGS;
     for (uint32_t i = 0; i < count && !r->failed; i++) {
-        uint64_t arg = resolve(scope, r, depth + 1);
+        struct found arg = resolve(scope, r, depth + 1);
         if (i < LG_TYPE_ARGS)
             args[i] = arg;
-        known = known && arg;
     }
-    if (!known || r->failed || !lg_mt_read(scope->clr, mt, &definition))
-        return 0;
-    return lg_instantiation_find(scope->clr, definition.module, lg_mt_rid(&definition), args, count);
+    if (!definition.handle || r->failed)
+        return (struct found){ .is_reference = is_reference };
+    return instantiate(scope->clr, definition.handle, is_reference, args, count);
 }
 
-static uint64_t resolve_composite(const struct lg_sig_scope *scope, struct lg_reader *r, uint8_t element,
-                                  unsigned depth)
+static struct found array_of(const struct lg_sig_scope *scope, struct lg_reader *r, unsigned depth)
 {
-    uint64_t of;
+    struct found of = resolve(scope, r, depth + 1);
+    bool known = of.handle && !of.is_canonical;
+    return (struct found){ known ? lg_array_find(scope->clr, of.handle) : 0, true, false };
+}
+
+static struct found resolve_composite(const struct lg_sig_scope *scope, struct lg_reader *r,
+                                      uint8_t element, unsigned depth)
+{
+    struct found found = { 0 };
     switch (element) {
     case LG_ELEM_VALUETYPE:
     case LG_ELEM_CLASS:
-        return class_mt(scope, lg_sig_token(r), depth);
+        return class_of_token(scope, lg_sig_token(r), element == LG_ELEM_CLASS, depth);
     case LG_ELEM_VAR: {
         uint32_t i = lg_sig_number(r);
-        return i < scope->arg_count ? scope->args[i] : 0;
+        found.handle = i < scope->arg_count ? scope->args[i] : 0;
+        return found;
     }
     case LG_ELEM_GENERICINST:
-        return generic_mt(scope, r, depth);
+        return generic(scope, r, depth);
     case LG_ELEM_SZARRAY:
-        of = resolve(scope, r, depth + 1);
-        return of ? lg_array_find(scope->clr, of) : 0;
-    case LG_ELEM_PTR:
-    case LG_ELEM_BYREF:
-        resolve(scope, r, depth + 1);
-        return 0;
+        return array_of(scope, r, depth);
     case LG_ELEM_ARRAY:
         resolve(scope, r, depth + 1);
         read_shape(r);
-        return 0;
+        found.is_reference = true;
+        return found;
+    case LG_ELEM_PTR:
+    case LG_ELEM_BYREF:
+        resolve(scope, r, depth + 1);
+        return found;
     case ELEM_INTERNAL:
-        return lg_read_u64(r);
+        found.handle = lg_read_u64(r);
+        return found;
     default: // What cannot be read past ends the whole.
         r->failed = true;
-        return 0;
+        return found;
     }
 }
 
-// A TypeHandle; 0 unknown.
-static uint64_t resolve(const struct lg_sig_scope *scope, struct lg_reader *r, unsigned depth)
+static struct found resolve(const struct lg_sig_scope *scope, struct lg_reader *r, unsigned depth)
 {
     enum { DEPTH_MAX = 32 };
     if (depth > DEPTH_MAX)
         r->failed = true;
     uint8_t element = lg_sig_element(r);
     if (r->failed)
-        return 0;
-    const char *primitive = primitive_name(element);
-    return primitive ? primitive_mt(scope->clr, element, primitive)
-                     : resolve_composite(scope, r, element, depth);
+        return (struct found){ 0 };
+    const char *name = primitive_name(element);
+    return name ? primitive(scope->clr, element, name) : resolve_composite(scope, r, element, depth);
 }
 
-uint64_t lg_signature_mt(const struct lg_sig_scope *scope, struct lg_reader *r)
+uint64_t lg_signature_mt(const struct lg_sig_scope *scope, struct lg_reader *r, bool *exact_ret)
 {
-    uint64_t handle = resolve(scope, r, 0);
-    return r->failed || handle & 2 ? 0 : handle;
+    struct found found = resolve(scope, r, 0);
+    *exact_ret = !found.is_canonical;
+    return r->failed || found.handle & 2 ? 0 : found.handle;
 }

@@ -69,6 +69,7 @@ struct lg_name_cache {
     LG_VEC(const char *) at; // NULL: being made
     size_t bytes;
     uint64_t primitives[LG_ELEM_MVAR + 1]; // method tables; 0: not asked, 1: unknown
+    uint64_t canon;                        // System.__Canon, likewise
 };
 struct lg_name_cache *lg_type_names(struct lg_clr *clr);
 
@@ -119,8 +120,9 @@ struct lg_sig_scope {
 // The type at the cursor, as lg_name_handle would name it.
 void lg_name_signature(struct lg_namer *namer, struct lg_text *text, const struct lg_sig_scope *scope,
                        struct lg_reader *r);
-// The method table of the type at the cursor, where it is known, else 0.
-uint64_t lg_signature_mt(const struct lg_sig_scope *scope, struct lg_reader *r);
+// The method table of the type at the cursor, where it is known, else 0. `*exact_ret` false: it is the
+// shared form of a value type that was never loaded as such, right in its layout only.
+uint64_t lg_signature_mt(const struct lg_sig_scope *scope, struct lg_reader *r, bool *exact_ret);
 
 // ---- modules.c ----
 
