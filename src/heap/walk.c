@@ -86,6 +86,14 @@ static __attribute__((noinline)) struct type_slot *fill_slot(struct walker *walk
     return slot;
 }
 
+static inline uint64_t size_of(const struct type_slot *slot, const uint8_t *bytes)
+{
+    uint32_t count;
+    memcpy(&count, bytes + 8, sizeof(count));
+    uint64_t size = slot->base_size + (uint64_t)slot->component_size * count;
+    return size < MIN_OBJECT ? MIN_OBJECT : size; // The empty string: ClrMD and SOS count 24 too.
+}
+
 // The type at `bytes`, and the size of the object there as SOS counts it; NULL if there is none.
 static inline struct type_slot *object_type(struct walker *walker, const uint8_t *bytes,
                                             uint64_t *size_ret)
@@ -97,10 +105,7 @@ static inline struct type_slot *object_type(struct walker *walker, const uint8_t
         if (!slot)
             return NULL;
     }
-    uint32_t count;
-    memcpy(&count, bytes + 8, sizeof(count));
-    uint64_t size = slot->base_size + (uint64_t)slot->component_size * count;
-    *size_ret = size < MIN_OBJECT ? MIN_OBJECT : size; // The empty string: ClrMD and SOS count 24 too.
+    *size_ret = size_of(slot, bytes);
     return slot;
 }
 
@@ -281,9 +286,7 @@ static inline uint64_t count_run(struct walker *walker, const uint8_t *bytes, ui
             vary = slot;
             vary_mt = mt;
         }
-        uint32_t count;
-        memcpy(&count, bytes + 8, sizeof(count));
-        size = slot->base_size + (uint64_t)slot->component_size * count;
+        size = size_of(slot, bytes);
         *bad_ret = stride(size) > end - p;
         if (*bad_ret)
             return p;
