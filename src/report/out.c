@@ -152,10 +152,31 @@ static const uint8_t classes[256] = {
     ['\\' + 1 ... 0x7e] = LG_PLAIN_TEXT | LG_PLAIN_JSON | LG_PLAIN_TSV,
 };
 
+#define BYTES(b) (UINT64_C(0x0101010101010101) * (b))
+
+// Nonzero if any of eight bytes is `b`; they are all below 0x80.
+static uint64_t any_is(uint64_t bytes, uint8_t b)
+{
+    uint64_t x = bytes ^ BYTES(b);
+    return (x - BYTES(1)) & ~x & BYTES(0x80);
+}
+
+// Are eight bytes printable ASCII, and neither '"' nor '\\'?
+static bool are_plain(const char *s)
+{
+    uint64_t bytes;
+    memcpy(&bytes, s, sizeof(bytes));
+    if (bytes & BYTES(0x80) || (bytes - BYTES(0x20)) & BYTES(0x80))
+        return false;
+    return !(any_is(bytes, '"') | any_is(bytes, '\\') | any_is(bytes, 0x7f));
+}
+
 size_t lg_plain_prefix(const char *s, enum lg_text_class class)
 {
-    size_t len = 0;
-    while (classes[(uint8_t)s[len]] & class)
+    size_t len = 0, max = strnlen(s, LG_PREFIX_MAX);
+    while (len + 8 <= max && are_plain(s + len))
+        len += 8;
+    while (len < max && classes[(uint8_t)s[len]] & class)
         len++;
     return len;
 }
