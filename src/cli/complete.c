@@ -138,7 +138,8 @@ static void complete_at(struct lg_session *session, const struct place *place, s
     size_t count = place->before.at.len;
     const struct lg_command *command = count > 0 ? lg_command_find(place->before.at.at[0]) : NULL;
     const char *last = count > 0 ? place->before.at.at[count - 1] : "";
-    if (count == 0 || (count == 1 && strcmp(last, "help") == 0)) {
+    bool is_option = place->word[0] == '-';
+    if (count == 0 || (count == 1 && strcmp(last, "help") == 0 && !is_option)) {
         add_commands(c, place->word);
         return;
     }
@@ -147,7 +148,7 @@ static void complete_at(struct lg_session *session, const struct place *place, s
         bool as_mt = strcmp(option->name, "mt") == 0;
         if (as_mt || strcmp(option->name, "type") == 0)
             add_types(session, c, place->word, as_mt);
-    } else if (command && place->word[0] == '-') {
+    } else if (command && is_option) {
         add_options(c, command->options, place->word);
         add_options(c, lg_common_options, place->word);
     }

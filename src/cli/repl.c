@@ -186,6 +186,18 @@ static const char *read_line(struct prompt *prompt)
     }
 }
 
+static void greet(const struct lg_runner *runner)
+{
+    const struct lg_target *target = lg_session_target(runner->session);
+    const struct lg_clr_info *info = lg_clr_info(lg_session_clr(runner->session));
+    if (target->kind == LG_TARGET_PROCESS)
+        printf("Process %d", target->pid);
+    else
+        printf("Core %s", target->path ? target->path : "");
+    printf(": .NET %s, %s GC. 'help' lists the commands, 'quit' leaves.\n",
+           info->version ? info->version : "(unknown)", info->server ? "server" : "workstation");
+}
+
 static struct lg_error *prompt_all(struct lg_runner *runner)
 {
     struct prompt prompt = { .runner = runner };
@@ -195,6 +207,7 @@ static struct lg_error *prompt_all(struct lg_runner *runner)
     }
     struct sigaction interrupt = { .sa_handler = on_interrupt }, before;
     sigaction(SIGINT, &interrupt, &before);
+    greet(runner);
     const char *line;
     while (!runner->quit && (line = read_line(&prompt)))
         run_line(&prompt, line);

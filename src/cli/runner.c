@@ -133,8 +133,10 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
         err = print_report(&how, report, lg_args_text(args, "o"));
     if (!err)
         print_notes(&how, report);
-    if (!err && command->needs == LG_OPENS_TARGET)
+    if (!err && command->needs == LG_OPENS_TARGET && lg_args_has(args, "c")) {
+        how.prompting = true;
         err = lg_runner_script(&how, args);
+    }
     runner->pauses_said = how.pauses_said;
     runner->quit = how.quit || command == &lg_cmd_quit;
     return err;
