@@ -9,8 +9,12 @@
 // Does the text of a report not fit the terminal of standard output? False if there is none, or paging
 // is turned off (LINGER_PAGER is empty, or "cat").
 bool lg_pager_wanted(const struct lg_report *report);
-// NULL and errno when it cannot be started.
-FILE *lg_pager_open(void);
-void lg_pager_close(FILE *pager);
+
+struct lg_pager {
+    FILE *in; // Write here.
+    int pid;
+};
+LG_MUST_CHECK struct lg_error *lg_pager_open(struct lg_pager *ret);
+void lg_pager_close(struct lg_pager *pager); // Waits until it is left.
 
 #endif

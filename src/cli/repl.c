@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <histedit.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <wchar.h>
 
 #include "cli/complete.h"
 #include "util/cancel.h"
@@ -12,7 +15,9 @@
 static void print_error(struct lg_error *err)
 {
     fflush(stdout);
-    if (lg_error_kind(err) != LG_ERR_CLOSED)
+    if (lg_error_kind(err) == LG_ERR_CANCELLED)
+        fputs("cancelled\n", stderr);
+    else if (lg_error_kind(err) != LG_ERR_CLOSED)
         fprintf(stderr, "error: %s\n", lg_error_message(err));
     lg_error_free(err);
 }
@@ -45,9 +50,48 @@ struct prompt {
     char *history_path; // NULL: there is nowhere to keep it.
 };
 
-static void on_interrupt(int signal)
+static void on_interrupt(int number)
 {
-    lg_cancel_flag = 1;
+    lg_cancel_flag = number;
+}
+
+static void let_interrupt(bool let)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(let ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+// While a command runs SIGINT may come any time (without SA_RESTART, to end a write that waits); while a
+// line is typed only here, so that none comes between looking and waiting.
+static int read_byte(char *ret)
+{
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    sigdelset(&mask, SIGINT);
+    struct pollfd input = { STDIN_FILENO, POLLIN, 0 };
+    if (ppoll(&input, 1, NULL, &mask) < 0)
+        return -1;
+    return (int)read(STDIN_FILENO, ret, 1);
+}
+
+// For libedit: the next character, 0 at the end, or -1.
+static int read_char(EditLine *el, wchar_t *ret)
+{
+    mbstate_t state = { 0 };
+    for (;;) {
+        char byte;
+        int n = read_byte(&byte);
+        if (n <= 0)
+            return n;
+        size_t len = mbrtowc(ret, &byte, 1, &state);
+        if (len == (size_t)-1) {
+            memset(&state, 0, sizeof(state)); // No character of this locale: passed over.
+        } else if (len != (size_t)-2) {
+            return 1;
+        }
+    }
 }
 
 static const char *prompt_text(EditLine *el)
@@ -147,6 +191,7 @@ static bool init_prompt(struct prompt *prompt)
 
     el_set(prompt->el, EL_CLIENTDATA, prompt);
     el_set(prompt->el, EL_PROMPT, prompt_text);
+    el_set(prompt->el, EL_GETCFN, read_char);
     el_set(prompt->el, EL_EDITOR, "emacs");
     el_set(prompt->el, EL_HIST, history, prompt->history);
     el_set(prompt->el, EL_ADDFN, "linger-complete", "complete", complete);
@@ -162,7 +207,9 @@ static void run_line(struct prompt *prompt, const char *line)
     if (line[strspn(line, " \t\r\n")])
         history(prompt->history, &event, H_ENTER, line);
     lg_cancel_flag = 0;
+    let_interrupt(true);
     struct lg_error *err = lg_runner_line(prompt->runner, line);
+    let_interrupt(false);
     if (err)
         print_error(err);
 }
@@ -205,20 +252,24 @@ static struct lg_error *prompt_all(struct lg_runner *runner)
         deinit_prompt(&prompt);
         return lg_error_new(LG_ERR_OS, "cannot set up the terminal for editing");
     }
-    struct sigaction interrupt = { .sa_handler = on_interrupt }, before;
-    sigaction(SIGINT, &interrupt, &before);
+    let_interrupt(false);
+    sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_interrupt }, NULL);
     greet(runner);
     const char *line;
     while (!runner->quit && (line = read_line(&prompt)))
         run_line(&prompt, line);
-    sigaction(SIGINT, &before, NULL);
     deinit_prompt(&prompt);
     return NULL;
 }
 
+bool lg_repl_has_terminal(void)
+{
+    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
 struct lg_error *lg_repl(struct lg_runner *runner, int *status_ret)
 {
-    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    bool terminal = lg_repl_has_terminal();
     runner->prompting = true;
     runner->paging = terminal;
     *status_ret = 0;

@@ -8,6 +8,9 @@
 
 #include "cli/runner.h"
 
+// Are we talking to somebody at a terminal?
+bool lg_repl_has_terminal(void);
+
 // `*status_ret`: at a terminal 0, else the exit status of the first command that failed. Errors are only
 // those of the prompt itself.
 LG_MUST_CHECK struct lg_error *lg_repl(struct lg_runner *runner, int *status_ret);

@@ -6,6 +6,7 @@
 #include "cli/cmd.h"
 #include "cli/pager.h"
 #include "cli/words.h"
+#include "util/cancel.h"
 
 int lg_exit_status(const struct lg_error *err)
 {
@@ -21,6 +22,10 @@ struct lg_error *lg_runner_flush(FILE *out)
     // `errno` is that of the write that failed: renderers stop there.
     if (fflush(out) == 0 && !ferror(out))
         return NULL;
+    if (errno == EINTR && lg_cancelled()) {
+        clearerr(out);
+        return &lg_was_cancelled;
+    }
     if (errno == EPIPE)
         return lg_error_new(LG_ERR_CLOSED, "nobody reads the output any more");
     return lg_error_os(errno, "writing the report");
@@ -53,11 +58,12 @@ static struct lg_error *print_to_file(const struct lg_runner *runner, const stru
 
 static struct lg_error *print_to_pager(const struct lg_runner *runner, const struct lg_report *report)
 {
-    FILE *pager = lg_pager_open();
-    if (!pager)
-        return lg_error_os(errno, "starting the pager");
-    render(runner, report, true, pager);
-    lg_pager_close(pager); // Whoever quits it has read enough: no error.
+    struct lg_pager pager;
+    struct lg_error *err = lg_pager_open(&pager);
+    if (err)
+        return err;
+    render(runner, report, true, pager.in);
+    lg_pager_close(&pager); // Whoever quits it has read enough: no error.
     return NULL;
 }
 

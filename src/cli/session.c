@@ -1,9 +1,13 @@
 #include "cli/session.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 
+#include "target/live.h"
+
 struct lg_session {
+    pthread_mutex_t lock; // Whoever changes `target`, or uses it from another thread, holds it.
     struct lg_target *target;
     struct lg_clr *clr;
     struct lg_heap *heap;
@@ -23,7 +27,10 @@ enum { GC_TRIES = 30, GC_WAIT_MS = 3000, WALK_TRIES = 5 };
 
 struct lg_session *lg_session_new(void)
 {
-    return calloc(1, sizeof(struct lg_session));
+    struct lg_session *session = calloc(1, sizeof(*session));
+    if (session)
+        pthread_mutex_init(&session->lock, NULL);
+    return session;
 }
 
 // All that was learnt of the picture that is open.
@@ -45,8 +52,10 @@ static void forget(struct lg_session *session)
 static void close_target(struct lg_session *session)
 {
     forget(session);
+    pthread_mutex_lock(&session->lock);
     lg_target_free(session->target);
     session->target = NULL;
+    pthread_mutex_unlock(&session->lock);
 }
 
 void lg_session_free(struct lg_session *session)
@@ -54,7 +63,16 @@ void lg_session_free(struct lg_session *session)
     if (!session)
         return;
     close_target(session);
+    pthread_mutex_destroy(&session->lock);
     free(session);
+}
+
+void lg_session_end(struct lg_session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    if (session->target)
+        lg_live_end(session->target);
+    pthread_mutex_unlock(&session->lock);
 }
 
 // ---- opening ----
@@ -127,7 +145,9 @@ struct lg_error *lg_session_open(struct lg_session *session, const char *spec)
 {
     close_target(session);
     session->pauses = (struct lg_pauses){ 0 };
+    pthread_mutex_lock(&session->lock);
     struct lg_error *err = lg_target_open(spec, &session->target);
+    pthread_mutex_unlock(&session->lock);
     if (err)
         return err;
     count_pause(session);

@@ -22,6 +22,10 @@ LG_DEFINE_FREEP(lg_session)
 // under way, for a few seconds at most. After an error there is no target.
 LG_MUST_CHECK struct lg_error *lg_session_open(struct lg_session *session, const char *spec);
 
+// From another thread, when the program is about to end: lets the target go. What is read of it from now
+// on is not there.
+void lg_session_end(struct lg_session *session);
+
 // A new picture of a live process. What the old one told is void.
 LG_MUST_CHECK struct lg_error *lg_session_refresh(struct lg_session *session);
 

@@ -88,6 +88,8 @@ struct lg_error *lg_keeper_new(unsigned (*idle)(void *data), void *data, struct 
 void lg_keeper_run(struct lg_keeper *keeper, void (*job)(void *data), void *data)
 {
     pthread_mutex_lock(&keeper->lock);
+    while (keeper->job) // Another thread's.
+        pthread_cond_wait(&keeper->changed, &keeper->lock);
     keeper->job = job;
     keeper->job_data = data;
     pthread_cond_broadcast(&keeper->changed);

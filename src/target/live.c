@@ -284,6 +284,16 @@ struct lg_error *lg_peek_open(int pid, struct lg_target **ret)
     return NULL;
 }
 
+void lg_live_end(struct lg_target *target)
+{
+    if (target->kind != LG_TARGET_PROCESS)
+        return;
+    struct lg_live *live = (struct lg_live *)target;
+    atomic_store(&live->reading, 0);
+    if (live->keeper)
+        lg_keeper_run(live->keeper, end_job, live);
+}
+
 double lg_live_pause_ms(const struct lg_target *target)
 {
     if (target->kind != LG_TARGET_PROCESS)

@@ -5,7 +5,8 @@
 // is freed or retaken; a note says so. lg_target_free() ends either, from any thread; a process of ours
 // that simply dies leaves the target running too, and at worst one zombie that ends with the target.
 //
-// A program that is to survive Ctrl-C has to see to it that lg_target_free() is called.
+// A program that may be told to end (Ctrl-C) has to see to it that lg_target_free() or lg_live_end() is
+// called.
 #ifndef LG_TARGET_LIVE_H
 #define LG_TARGET_LIVE_H
 
@@ -17,6 +18,11 @@ LG_MUST_CHECK struct lg_error *lg_peek_open(int pid, struct lg_target **ret);
 
 // How long the process stood, or has stood until now. Below 0: not a process.
 double lg_live_pause_ms(const struct lg_target *target);
+
+// Ends the copy, or lets a stopped process go, but frees nothing: what is read from now on is not there.
+// For a program that is told to end while other threads read. Any target; any thread, but not while the
+// target is being freed.
+void lg_live_end(struct lg_target *target);
 
 // Whether what was being read is gone: a copy or a process that someone killed. Then reads find nothing.
 bool lg_live_is_lost(const struct lg_target *target);

@@ -1,0 +1,62 @@
+#include "cli/interrupt.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "util/cancel.h"
+
+enum { GRACE_MS = 300 };
+
+struct watch {
+    struct lg_session *session;
+    sigset_t signals;
+};
+
+void lg_interrupt_die(void)
+{
+    int number = lg_cancel_flag;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    signal(number, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    raise(number);
+    _exit(128 + number);
+}
+
+static void *wait_for_signal(void *data)
+{
+    struct watch *watch = data;
+    int number;
+    if (sigwait(&watch->signals, &number) != 0)
+        return NULL;
+    lg_cancel_flag = number;
+    nanosleep(&(struct timespec){ .tv_nsec = GRACE_MS * 1000000L }, NULL);
+    lg_session_end(watch->session);
+    lg_cancel_flag = number; // A prompt resets it.
+    lg_interrupt_die();
+    return NULL;
+}
+
+void lg_interrupt_watch(struct lg_session *session, bool prompting)
+{
+    pthread_t thread;
+    struct watch *watch = calloc(1, sizeof(*watch));
+    if (!watch)
+        return;
+    watch->session = session;
+    sigemptyset(&watch->signals);
+    sigaddset(&watch->signals, SIGTERM);
+    sigaddset(&watch->signals, SIGHUP);
+    if (!prompting)
+        sigaddset(&watch->signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &watch->signals, NULL); // In all threads to come, too.
+    if (pthread_create(&thread, NULL, wait_for_signal, watch) == 0) {
+        pthread_detach(thread); // It keeps `watch` as long as the program runs.
+    } else {
+        pthread_sigmask(SIG_UNBLOCK, &watch->signals, NULL);
+        free(watch);
+    }
+}
