@@ -37,6 +37,7 @@ struct lg_core_part {
 
 struct lg_core {
     struct lg_target target;
+    int fd;
     const uint8_t *bytes; // The whole core file.
     size_t size;
     uint64_t lost; // Bytes that its headers promise beyond its end.
