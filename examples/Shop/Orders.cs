@@ -1,6 +1,6 @@
 namespace App;
 
-public sealed class OrderLine(string product, int quantity, decimal price)
+public sealed class LineItem(string product, int quantity, decimal price)
 {
     public string Product = product;
     public int Quantity = quantity;
@@ -11,13 +11,13 @@ public sealed class Order
 {
     public readonly Guid Id = Guid.NewGuid();
     public readonly string Customer;
-    public readonly List<OrderLine> Lines = [];
+    public readonly List<LineItem> Lines = [];
     public readonly byte[] Invoice = new byte[512];
 
     public Order(string customer, string product, int quantity)
     {
         Customer = customer;
-        Lines.Add(new OrderLine(product, quantity, PriceFeed.PriceOf(product)));
+        Lines.Add(new LineItem(product, quantity, PriceFeed.PriceOf(product)));
     }
 }
 

@@ -15,7 +15,7 @@ public static class PriceFeed
 /// <summary>What a visitor has picked; one per request.</summary>
 public sealed class Basket
 {
-    private readonly List<OrderLine> _lines = [];
+    private readonly List<LineItem> _lines = [];
     private readonly byte[] _rendered = new byte[1024];
 
     // The second leak: nobody unsubscribes, so the feed keeps every basket that ever was.
@@ -23,7 +23,7 @@ public sealed class Basket
 
     public decimal Total => _lines.Sum(line => line.Price * line.Quantity);
 
-    public void Add(string product, int quantity) => _lines.Add(new OrderLine(product, quantity, PriceFeed.PriceOf(product)));
+    public void Add(string product, int quantity) => _lines.Add(new LineItem(product, quantity, PriceFeed.PriceOf(product)));
 
     private void OnPriceChanged(string product, decimal price)
     {
