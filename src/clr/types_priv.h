@@ -155,6 +155,11 @@ struct lg_instantiations *lg_instantiations_new(void); // NULL: out of memory
 void lg_instantiations_free(struct lg_instantiations *known);
 struct lg_instantiations *lg_type_instantiations(struct lg_clr *clr); // types.c keeps them
 
+// ---- methods.c ----
+
+// Is this a MethodDesc: does its chunk have a method table?
+bool lg_method_exists(struct lg_clr *clr, uint64_t md);
+
 // ---- fields.c ----
 
 // One FieldDesc, 16 bytes (reference clr.md D.6; dotnet/runtime src/coreclr/vm/field.h):
