@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "util/cancel.h"
 #include "util/error.h"
 #include "util/pages.h"
 #include "util/parallel.h"
@@ -88,7 +89,7 @@ static void search(struct level *level, lg_node target)
     level->now[0] = target;
     level->now_count = 1;
     level->paths->reached = 1;
-    while (level->now_count > 0) {
+    while (level->now_count > 0 && !lg_cancelled()) {
         // A long list has as many levels as nodes: threads for those would cost more than they do.
         size_t grains = (level->now_count + GRAIN - 1u) / GRAIN;
         if (grains < 4) {
@@ -132,6 +133,8 @@ struct lg_error *lg_paths_find(const struct lg_graph *reversed, lg_node target, 
     free(level.buffers);
     if (!ready)
         return &lg_no_memory;
+    if (lg_cancelled())
+        return &lg_was_cancelled;
     *ret = lg_steal(paths);
     return NULL;
 }

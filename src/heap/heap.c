@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "heap/walk.h"
+#include "util/cancel.h"
 #include "util/error.h"
 
 // Segments of the segments GC are cut into pieces of this size, so that there is work for all
@@ -120,7 +121,7 @@ static void work_on_piece(void *data, size_t i, size_t worker)
     struct crew *crew = data;
     struct lg_piece *piece = &crew->heap->pieces.at[i];
     struct walker *walker = crew->walkers[worker];
-    if (!wants_piece(crew->filter, piece))
+    if (lg_cancelled() || !wants_piece(crew->filter, piece))
         return;
     if (crew->pass) {
         if (crew->pass->begin)
@@ -221,7 +222,7 @@ static void guess_start(void *data, size_t i, size_t worker)
 {
     struct crew *crew = data;
     struct lg_piece *piece = &crew->heap->pieces.at[i];
-    if (piece->guessed)
+    if (piece->guessed && !lg_cancelled())
         piece->start = walk_guess(crew->walkers[worker], piece->start, piece->end);
 }
 
@@ -235,6 +236,8 @@ static struct lg_error *count_all(struct lg_heap *heap, const struct lg_walk_fil
     if (!heap->confirmed)
         lg_parallel(heap->pieces.len, guess_start, &crew);
     lg_parallel(heap->pieces.len, work_on_piece, &crew);
+    if (lg_cancelled())
+        return &lg_was_cancelled;
     for (size_t i = 0; i < lg_workers(); i++)
         walker_flush(crew.walkers[i]);
 
@@ -303,6 +306,8 @@ struct lg_error *lg_heap_pass(struct lg_heap *heap, const struct lg_pass *pass,
     if (err)
         return err;
     lg_parallel(heap->pieces.len, work_on_piece, &crew);
+    if (lg_cancelled())
+        return &lg_was_cancelled;
     *result_ret = (struct lg_walk_result){ 0 };
     for (size_t i = 0; i < lg_workers(); i++) {
         walker_flush(crew.walkers[i]);
@@ -345,6 +350,8 @@ struct lg_error *lg_heap_walk(struct lg_heap *heap, const struct lg_walk_filter 
         return err;
     struct serial serial = { object, self, filter, false };
     for (size_t i = 0; i < heap->pieces.len && !serial.stop; i++) {
+        if (lg_cancelled())
+            return &lg_was_cancelled;
         if (wants_piece(filter, &heap->pieces.at[i]))
             walk_tell(walker, &heap->pieces.at[i], true, tell_one, &serial, &serial.stop);
     }
