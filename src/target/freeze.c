@@ -4,10 +4,10 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -15,8 +15,8 @@
 #include "util/error.h"
 
 enum {
-    SPINS = 64,         // Most threads stop before a sleep would have begun.
-    NAP_NS = 20 * 1000, //
+
+    NAP_NS = 500 * 1000,
     PATIENCE_MS = 3,    // With threads asleep in the kernel, for as long as the others stand still.
     DEADLINE_MS = 5000, // A thread that wants to run gets a processor by then, whatever the load.
     ROUNDS_MAX = 1000,  // Each stops all threads that there are when it starts.
@@ -32,6 +32,27 @@ uint64_t lg_freeze_now(void)
 static double ms_since(uint64_t then)
 {
     return (double)(lg_freeze_now() - then) / 1e6;
+}
+
+// Every stop of a tracee is a SIGCHLD for its tracer, which is how to wait for one and not forever.
+// Should another thread of ours take the signal, the nap ends by itself.
+static void nap(void)
+{
+    sigset_t sigchld;
+    sigemptyset(&sigchld);
+    sigaddset(&sigchld, SIGCHLD);
+    sigtimedwait(&sigchld, NULL, &(struct timespec){ .tv_nsec = NAP_NS });
+}
+
+int lg_freeze_wait(int tid, unsigned limit_ms, int *status_ret)
+{
+    uint64_t started = lg_freeze_now();
+    for (;;) {
+        int pid = waitpid(tid, status_ret, __WALL | WNOHANG);
+        if (pid != 0 || lg_freeze_now() - started > (uint64_t)limit_ms * 1000000)
+            return pid;
+        nap();
+    }
 }
 
 // Takes note of what has happened to a thread; returns whether it is not moving any more.
@@ -65,17 +86,36 @@ static bool is_out_of_reach(const struct lg_freeze *freeze, int tid)
 
 bool lg_freeze_await(struct lg_freeze *freeze, struct lg_tracee *t)
 {
-    for (unsigned tries = 0; !poll_tracee(t); tries++) {
-        if (tries < SPINS) {
-            sched_yield();
-            continue;
-        }
+    while (!poll_tracee(t)) {
         double waited = ms_since(freeze->started);
         if (waited > DEADLINE_MS || (waited > PATIENCE_MS && is_out_of_reach(freeze, t->tid)))
             return false;
-        nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+        nap();
     }
     return true;
+}
+
+// Calls that end with EINTR whenever they are interrupted, and restart after no stop by themselves
+// (signal(7)), with the argument that limits their time: rdx or r10. Without a limit they can be
+// restarted as they were made.
+static bool is_cut_short(const struct user_regs_struct *r)
+{
+    if ((long)r->rax != -EINTR)
+        return false;
+    switch ((long)r->orig_rax) {
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+        return (int)r->r10 < 0;
+    case SYS_epoll_pwait2:
+    case SYS_semtimedop:
+        return r->r10 == 0;
+    case SYS_rt_sigtimedwait:
+        return r->rdx == 0;
+    case SYS_semop:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void keep_registers(struct lg_tracee *t)
@@ -84,6 +124,11 @@ static void keep_registers(struct lg_tracee *t)
     bool found = ptrace(PTRACE_GETREGSET, t->tid, (void *)NT_PRSTATUS, &io) == 0;
     // A 32-bit thread has a smaller set, and none that we could use.
     t->has_registers = found && io.iov_len == sizeof(t->registers);
+    if (!t->has_registers || t->state != LG_TRACEE_STOPPED || !is_cut_short(&t->registers))
+        return;
+    // A signal that is pending for it still ends the call, as it would have.
+    t->registers.rax = (uint64_t)-LG_ERESTARTNOHAND;
+    ptrace(PTRACE_SETREGS, t->tid, 0, &t->registers);
 }
 
 static struct lg_error *await_all(struct lg_freeze *freeze)
@@ -262,6 +307,15 @@ bool lg_freeze_tend(struct lg_freeze *freeze)
     }
     freeze->tracees.len = kept;
     return kept > 0;
+}
+
+void lg_freeze_release(struct lg_freeze *freeze, const struct lg_tracee *kept)
+{
+    for (size_t i = 0; i < freeze->tracees.len; i++) {
+        struct lg_tracee *t = &freeze->tracees.at[i];
+        if (t != kept && t->state != LG_TRACEE_MOVING && let_go(t))
+            t->state = LG_TRACEE_GONE;
+    }
 }
 
 void lg_freeze_resume(struct lg_freeze *freeze)

@@ -22,6 +22,10 @@
 #include "util/arena.h"
 #include "util/map.h"
 
+// What a call that was interrupted returns to the kernel's exit path, to be restarted (torvalds/linux
+// include/linux/errno.h @00c65c8).
+enum { LG_ERESTARTSYS = 512, LG_ERESTARTNOINTR, LG_ERESTARTNOHAND, LG_ERESTART_RESTARTBLOCK = 516 };
+
 enum lg_tracee_state {
     LG_TRACEE_MOVING,  // Attached; not seen to stop yet.
     LG_TRACEE_STOPPED, // By us, or by job control.
@@ -58,6 +62,10 @@ struct lg_freeze {
 
 uint64_t lg_freeze_now(void);
 
+// The next thing that happens to a tracee, as of waitpid: its PID, 0 if nothing has by `limit_ms`, or
+// -1.
+int lg_freeze_wait(int tid, unsigned limit_ms, int *status_ret);
+
 // Stops every thread and keeps its registers. On failure all run.
 LG_MUST_CHECK struct lg_error *lg_freeze_stop(struct lg_freeze *freeze);
 // Stops one thread; NULL if that cannot be done soon. Ended by lg_freeze_resume too.
@@ -68,6 +76,8 @@ bool lg_freeze_deliver(struct lg_freeze *freeze, struct lg_tracee *tracee);
 // Waits until a thread that is seized and interrupted is still. False: it takes too long, or is asleep
 // in the kernel, where it can change nothing before it stops.
 bool lg_freeze_await(struct lg_freeze *freeze, struct lg_tracee *tracee);
+// Lets all but `kept` run; it may be NULL.
+void lg_freeze_release(struct lg_freeze *freeze, const struct lg_tracee *kept);
 // Lets all run, and measures the pause. Threads that could not be let go yet stay in `tracees`.
 void lg_freeze_resume(struct lg_freeze *freeze);
 // Lets go those that have arrived since. Whether some are still missing.

@@ -23,9 +23,6 @@ enum {
     SPARE = 16 << 10, // Below the block, for signals that arrive if we die.
 };
 
-// What a call returns to the kernel's exit path to be restarted (torvalds/linux include/linux/errno.h).
-enum { ERESTARTSYS = 512, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK = 516 };
-
 static bool in_call(const struct user_regs_struct *r)
 {
     return (long)r->orig_rax >= 0;
@@ -35,7 +32,8 @@ static bool restarts_by_itself(const struct user_regs_struct *r)
 {
     long result = (long)r->rax;
     return in_call(r)
-           && (result == -ERESTARTSYS || result == -ERESTARTNOINTR || result == -ERESTARTNOHAND);
+           && (result == -LG_ERESTARTSYS || result == -LG_ERESTARTNOINTR
+               || result == -LG_ERESTARTNOHAND);
 }
 
 // The range that the thread's stack is in, if there is room in it for all that may be written.
@@ -69,7 +67,7 @@ int lg_call_fitness(const struct lg_freeze *freeze, const struct lg_tracee *t)
     if (restarts_by_itself(&t->registers))
         return 3;
     if (in_call(&t->registers))
-        return (long)t->registers.rax == -ERESTART_RESTARTBLOCK ? 0 : 2;
+        return (long)t->registers.rax == -LG_ERESTART_RESTARTBLOCK ? 0 : 2;
     return is_in_sequence(freeze, t->tid) ? -1 : 1;
 }
 
@@ -101,7 +99,7 @@ static struct user_regs_struct resumed(const struct user_regs_struct *stopped)
     if (restarts_by_itself(&r)) {
         r.rax = r.orig_rax;
         r.rip -= 2;
-    } else if (in_call(&r) && (long)r.rax == -ERESTART_RESTARTBLOCK) {
+    } else if (in_call(&r) && (long)r.rax == -LG_ERESTART_RESTARTBLOCK) {
         r.rax = (uint64_t)-EINTR; // rt_sigreturn forgets the restart block.
     }
     return r;

@@ -1,12 +1,11 @@
 // Takes a thread that was sent to a system call through it, stop by stop, and back:
 //
-//     armed ─► call entered ─► (child made) ─► call left ─► interrupted ─► as it was
-//              PTRACE_SYSCALL  PTRACE_EVENT_CLONE            PTRACE_INTERRUPT
+//     armed ─► call entered ─► call left, or child made ─► interrupted ─► as it was
+//              PTRACE_SYSCALL              PTRACE_EVENT_CLONE   PTRACE_INTERRUPT
 //
 // It is put back where the kernel looks for calls to restart: in a stop for PTRACE_INTERRUPT, not at the
 // end of a call.
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -18,10 +17,7 @@
 enum event { ENDED, LATE, AT_CALL, MADE_CHILD, INTERRUPTED, SIGNALLED };
 
 enum {
-    STOPS_MAX = 64, // On the way of one call, signals and all.
-    SPINS = 64,
-    NAP_NS = 20 * 1000,
-    NAP_MAX_NS = 500 * 1000,
+    STOPS_MAX = 64,   // On the way of one call, signals and all.
     ENTER_MS = 1000,  // Nothing is in the way, unless the process is frozen by its cgroup.
     CALL_MS = 60000,  // Copying 4 GB takes some 50 ms.
     SECCOMP_TRAP = 1, // SYS_SECCOMP (sigaction(2))
@@ -43,23 +39,6 @@ static enum event tell(int status, int *signal_ret)
         return MADE_CHILD;
     default:
         return INTERRUPTED;
-    }
-}
-
-int lg_freeze_wait(int tid, unsigned limit_ms, int *status_ret)
-{
-    uint64_t started = lg_freeze_now();
-    long nap = NAP_NS;
-    for (unsigned tries = 0;; tries++) {
-        pid_t pid = waitpid(tid, status_ret, __WALL | WNOHANG);
-        if (pid != 0 || lg_freeze_now() - started > (uint64_t)limit_ms * 1000000)
-            return pid;
-        if (tries < SPINS) {
-            sched_yield();
-            continue;
-        }
-        nanosleep(&(struct timespec){ .tv_nsec = nap }, NULL);
-        nap = nap < NAP_MAX_NS ? nap + nap / 8 : nap;
     }
 }
 
@@ -140,8 +119,10 @@ struct lg_error *lg_call_run(struct lg_call *call)
         enum event event = go(call, PTRACE_SYSCALL, entered ? CALL_MS : ENTER_MS);
         if (event == ENDED || event == LATE)
             return not_made(call, event);
-        if (event == MADE_CHILD)
+        if (event == MADE_CHILD) {
             keep_child(call);
+            return NULL;
+        }
         if (event == AT_CALL && entered) {
             finish(call);
             return NULL;

@@ -87,6 +87,11 @@ struct lg_error *lg_keeper_new(unsigned (*idle)(void *data), void *data, struct 
 
 void lg_keeper_run(struct lg_keeper *keeper, void (*job)(void *data), void *data)
 {
+    // A tracer hears of every stop by SIGCHLD: the keeper waits for it, we need not wake for it.
+    sigset_t sigchld, before;
+    sigemptyset(&sigchld);
+    sigaddset(&sigchld, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &sigchld, &before);
     pthread_mutex_lock(&keeper->lock);
     while (keeper->job) // Another thread's.
         pthread_cond_wait(&keeper->changed, &keeper->lock);
@@ -96,6 +101,7 @@ void lg_keeper_run(struct lg_keeper *keeper, void (*job)(void *data), void *data
     while (keeper->job)
         pthread_cond_wait(&keeper->changed, &keeper->lock);
     pthread_mutex_unlock(&keeper->lock);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void lg_keeper_free(struct lg_keeper *keeper)
