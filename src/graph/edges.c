@@ -23,10 +23,21 @@ struct chunk {
     struct pair pairs[CHUNK];
 };
 
+// Chunks are cut from slabs in huge pages: a page fault for every 4 KiB would cost more than the
+// sorting.
+enum { SLAB_CHUNKS = 256 }; // 4 MiB
+struct slab {
+    struct slab *before;
+    uint32_t used, size;
+    struct chunk *chunks; // [size]
+};
+
 struct lg_edge_sorter {
     uint32_t node_count;
     size_t bucket_count, worker_count;
-    struct chunk **last;    // [worker_count][bucket_count]
+    struct chunk **last; // [worker_count][bucket_count]
+    struct slab **slabs; // [worker_count]
+    uint32_t slab_size;
     struct lg_graph *graph; // while finishing
     uint32_t *bucket_start; // [bucket_count + 1] while finishing
     atomic_bool failed;
@@ -41,18 +52,22 @@ struct lg_error *lg_edge_sorter_new(uint32_t node_count, struct lg_edge_sorter *
     sorter->bucket_count = ((size_t)node_count + BUCKET - 1) / BUCKET;
     sorter->worker_count = lg_workers();
     sorter->last = calloc(sorter->worker_count * sorter->bucket_count + 1, sizeof(struct chunk *));
-    if (!sorter->last)
+    sorter->slabs = calloc(sorter->worker_count, sizeof(struct slab *));
+    // A small graph has few buckets, and no use for 4 MiB.
+    sorter->slab_size = sorter->bucket_count < 8 ? 4 : SLAB_CHUNKS;
+    if (!sorter->last || !sorter->slabs)
         return &lg_no_memory;
     *ret = lg_steal(sorter);
     return NULL;
 }
 
-static void free_chunks(struct chunk **last)
+static void free_slabs(struct slab *slab)
 {
-    while (*last) {
-        struct chunk *before = (*last)->before;
-        free(*last);
-        *last = before;
+    while (slab) {
+        struct slab *before = slab->before;
+        lg_pages_free(slab->chunks, slab->size, sizeof(struct chunk));
+        free(slab);
+        slab = before;
     }
 }
 
@@ -60,24 +75,39 @@ void lg_edge_sorter_free(struct lg_edge_sorter *sorter)
 {
     if (!sorter)
         return;
-    for (size_t i = 0; sorter->last && i < sorter->worker_count * sorter->bucket_count; i++)
-        free_chunks(&sorter->last[i]);
+    for (size_t w = 0; sorter->slabs && w < sorter->worker_count; w++)
+        free_slabs(sorter->slabs[w]);
+    free(sorter->slabs);
     free(sorter->last);
     free(sorter->bucket_start);
     lg_graph_free(sorter->graph);
     free(sorter);
 }
 
-static __attribute__((noinline)) struct chunk *add_chunk(struct lg_edge_sorter *sorter,
+static struct slab *add_slab(struct slab **last, uint32_t size)
+{
+    struct slab *slab = calloc(1, sizeof(*slab));
+    struct chunk *chunks = slab ? lg_pages_alloc(size, sizeof(*chunks)) : NULL;
+    if (!chunks) {
+        free(slab);
+        return NULL;
+    }
+    *slab = (struct slab){ .before = *last, .size = size, .chunks = chunks };
+    return *last = slab;
+}
+
+static __attribute__((noinline)) struct chunk *add_chunk(struct lg_edge_sorter *sorter, size_t worker,
                                                          struct chunk **last)
 {
-    struct chunk *chunk = malloc(sizeof(*chunk));
-    if (!chunk) {
+    struct slab *slab = sorter->slabs[worker];
+    if (!slab || slab->used == slab->size)
+        slab = add_slab(&sorter->slabs[worker], sorter->slab_size);
+    if (!slab) {
         atomic_store(&sorter->failed, true);
         return NULL;
     }
+    struct chunk *chunk = &slab->chunks[slab->used++];
     chunk->before = *last;
-    chunk->count = 0;
     return *last = chunk;
 }
 
@@ -86,7 +116,7 @@ void lg_edge_sorter_add(struct lg_edge_sorter *sorter, size_t worker, lg_node ke
     struct chunk **last = &sorter->last[worker * sorter->bucket_count + (key >> BUCKET_BITS)];
     struct chunk *chunk = *last;
     if (!chunk || chunk->count == CHUNK) {
-        chunk = add_chunk(sorter, last);
+        chunk = add_chunk(sorter, worker, last);
         if (!chunk)
             return;
     }
@@ -151,12 +181,10 @@ static void place_bucket(void *data, size_t bucket, size_t worker)
         next += count;
     }
     for (size_t w = 0; w < sorter->worker_count; w++) {
-        struct chunk **last = &sorter->last[w * sorter->bucket_count + bucket];
-        for (const struct chunk *c = *last; c; c = c->before) {
+        for (const struct chunk *c = sorter->last[w * sorter->bucket_count + bucket]; c; c = c->before) {
             for (uint32_t i = 0; i < c->count; i++)
                 graph->edges[cursor[c->pairs[i].key - first]++] = c->pairs[i].value;
         }
-        free_chunks(last);
     }
     for (uint32_t r = 0; r < rows; r++) {
         uint32_t start = graph->edge_start[first + r];

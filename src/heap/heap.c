@@ -68,6 +68,9 @@ struct lg_error *lg_heap_open_pieces(struct lg_clr *clr, uint64_t piece_size, st
     heap->segments = lg_clr_segments(clr, &heap->segment_count);
     heap->contexts = lg_clr_alloc_contexts(clr, &heap->context_count);
     struct lg_error *err = make_pieces(heap);
+    heap->confirmed = true;
+    for (size_t i = 0; i < heap->pieces.len; i++)
+        heap->confirmed &= !heap->pieces.at[i].guessed;
     if (!err)
         *ret = lg_steal(heap);
     return err;
