@@ -1,0 +1,173 @@
+"""The prompt at a terminal, scripts, and being told to end."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pexpect
+import pytest
+
+from lab import children, clean_environment, process_state, thread_states, wait_until
+
+
+class Prompt:
+    """`linger attach` at a terminal."""
+
+    def __init__(self, lab, home, target, **environment):
+        env = clean_environment({"HOME": str(home), "TERM": "xterm", "LINGER_PAGER": "", **environment})
+        env.pop("XDG_STATE_HOME", None)
+        self.child = pexpect.spawn(str(lab.linger_program), ["attach", str(target)], env=env, encoding="utf-8", timeout=30,
+                                   dimensions=(24, 200))
+        self.wait()
+
+    def wait(self):
+        self.child.expect_exact("linger> ")
+        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]|\r", "", self.child.before)
+
+    def __call__(self, line):
+        """What a command prints."""
+        self.child.send(line + "\r")
+        self.child.expect_exact("\n")  # The end of the line that was typed.
+        return self.wait()
+
+    def end(self):
+        self.child.send("quit\r")
+        self.child.expect(pexpect.EOF)
+        self.child.close()
+        return self.child.exitstatus
+
+
+@pytest.fixture
+def app(lab):
+    return lab.app("Leak", "workstation")
+
+
+@pytest.fixture
+def prompt(lab, app, tmp_path):
+    prompt = Prompt(lab, tmp_path, app.pid)
+    yield prompt
+    prompt.child.close(force=True)
+
+
+def test_commands_follow_each_other_and_errors_do_not_end_it(prompt):
+    assert "no command 'dumphaep'; did you mean 'dumpheap'?" in prompt("dumphaep -stat")
+    assert "unknown option '-stta'; did you mean '-stat'?" in prompt("dumpheap -stta")
+    assert re.search(r"\d+ Order$", prompt("dumpheap -stat -type Order"), re.MULTILINE)
+    assert "no command" not in prompt("")
+    assert prompt.end() == 0
+
+
+def test_tab_completes_commands_options_and_types(prompt):
+    child = prompt.child
+    child.send("dumphe\t")
+    child.expect_exact("ap ")
+    child.send("-ty\t")
+    child.expect_exact("pe ")
+    child.send("Sessio\t")
+    child.expect(r"n ?")
+    child.send("\r")
+    assert "Session" in prompt.wait()
+    child.send("dumpheap -stat -mt Sessio\t")
+    child.expect(r"[0-9a-f]{12} ")
+    child.send("\r")
+    assert re.search(r"Session$", prompt.wait(), re.MULTILINE)
+
+
+def test_history_is_kept_in_the_state_folder(prompt, lab, app, tmp_path):
+    prompt("help quit")
+    assert prompt.end() == 0
+    history = tmp_path / ".local/state/linger/history"
+    assert "help\\040quit" in history.read_text()
+    assert history.stat().st_mode & 0o077 == 0
+    again = Prompt(lab, tmp_path, app.pid)
+    again.child.send("\x1b[A\x1b[A")
+    again.child.expect_exact("help quit")
+    again.child.close(force=True)
+
+
+def test_no_home_is_made(lab, app, tmp_path):
+    home = tmp_path / "nowhere"
+    prompt = Prompt(lab, home, app.pid)
+    prompt("help quit")
+    assert prompt.end() == 0
+    assert not home.exists()
+
+
+def test_ctrl_c_throws_away_a_line_and_goes_on(prompt):
+    for text in ("typed away", "", "x"):
+        prompt.child.send(text)
+        prompt.child.sendintr()
+        prompt.child.expect_exact("^C")
+        prompt.wait()
+    assert "leave the prompt" in prompt("help quit")
+    prompt.child.sendeof()
+    prompt.child.expect(pexpect.EOF)
+
+
+def test_refresh_takes_another_copy(prompt):
+    assert "paused 2 times" in prompt("refresh")
+    assert "Order" in prompt("dumpheap -stat -type Order")
+
+
+def test_long_output_goes_to_the_pager(lab, app, tmp_path):
+    prompt = Prompt(lab, tmp_path, app.pid, LINGER_PAGER="sed 's/^/paged /' | head -3")
+    assert prompt("dumpheap -stat").count("paged ") == 3
+    assert "paged" not in prompt("help quit")
+    assert prompt.end() == 0
+
+
+def test_input_that_is_not_typed_is_read_to_its_end(lab, app):
+    commands = b"# a comment\ndumpheap -stat -type Session\nnonsense\n\nhelp quit\n"
+    result = lab.linger("attach", app.pid, status=2, stdin=None, input=commands)
+    assert "Session" in result.out and "leave the prompt" in result.out
+    assert "error: no command 'nonsense'" in result.err
+    result = lab.linger("attach", app.pid, stdin=None, input=b"quit\nnonsense\n")
+    assert result.err == "" or "error" not in result.err
+
+
+def test_a_script_ends_at_the_first_command_that_fails(lab, app):
+    result = lab.linger(app.pid, "-c", "help quit", "-c", "dumpheap -stta", "-c", "help open", status=2)
+    assert "leave the prompt" in result.out and "core file" not in result.out
+    assert result.err.count("linger: ") == 1
+
+
+def test_each_report_of_a_script_is_one_line_of_json(lab, app):
+    reports = lab.reports(app.pid, ["dumpheap -stat -type Order", "eeheap -gc"])
+    assert [r["report"] for r in reports] == ["dumpheap", "eeheap"]
+    assert all(r["target"]["kind"] == "process" and r["target"]["pid"] == app.pid for r in reports)
+    assert len({r["target"]["taken"] for r in reports}) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_it_leaves_nothing_behind(lab, number):
+    app = lab.start("Leak")
+    # Standard input stays open: it waits for a command, with a copy in its hands.
+    process = subprocess.Popen([str(lab.linger_program), "attach", str(app.pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=clean_environment())
+    process.stdin.write(b"help quit\n")
+    process.stdin.flush()
+    os.read(process.stdout.fileno(), 1)
+    assert wait_until(lambda: children(app.pid))
+    process.send_signal(number)
+    assert process.wait(timeout=20) == -number
+    process.communicate()
+    assert wait_until(lambda: not children(app.pid))
+    assert app.is_running() and set(thread_states(app.pid).values()) <= {"S", "R", "D"}
+    app.kill()
+
+
+def test_ctrl_c_ends_the_command_that_runs(lab, tmp_path):
+    app = lab.start("HeapGen", arguments=["--nodes", "4000000"], seconds=120)
+    prompt = Prompt(lab, tmp_path, app.pid)
+    start = time.monotonic()
+    prompt.child.send("dumpheap\r")
+    prompt.child.expect_exact("\n")
+    prompt.child.sendintr()
+    prompt.child.expect_exact("linger> ", timeout=30)
+    assert time.monotonic() - start < 20
+    assert "leave the prompt" in prompt("help quit")
+    assert "Node" in prompt("dumpheap -stat -type Node")
+    assert prompt.end() == 0
+    assert process_state(app.pid) is not None
+    app.kill()
