@@ -157,6 +157,27 @@ static struct lg_error *open_image(struct lg_clr *clr)
     return NULL;
 }
 
+// A core lacks what was not asked to be in it, and more often than not that is the cause.
+static struct lg_error *explain(struct lg_clr *clr, struct lg_error *err)
+{
+    if (clr->target->kind != LG_TARGET_CORE || lg_error_kind(err) != LG_ERR_FAULT)
+        return lg_error_context(err, ".NET runtime");
+    struct lg_error *explained =
+        clr->descriptor
+            ? lg_error_new(
+                LG_ERR_UNSUPPORTED,
+                ".NET runtime: %s: the core lacks memory of the runtime (createdump --normal and "
+                "--triage leave most of it out; --withheap, --full or gcore keep it)",
+                lg_error_message(err))
+            : lg_error_new(
+                LG_ERR_UNSUPPORTED,
+                ".NET runtime: %s: it is in '%s', which the core leaves to the file on disk: that very "
+                "file must be there",
+                lg_error_message(err), clr->image.path ? clr->image.path : "the runtime's file");
+    lg_error_free(err);
+    return explained;
+}
+
 struct lg_error *lg_clr_open(struct lg_target *target, struct lg_clr **ret)
 {
     _cleanup_(lg_clr_freep) struct lg_clr *clr = calloc(1, sizeof(*clr));
@@ -170,7 +191,7 @@ struct lg_error *lg_clr_open(struct lg_target *target, struct lg_clr **ret)
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
         struct lg_error *err = steps[i](clr);
         if (err)
-            return lg_error_context(err, ".NET runtime");
+            return explain(clr, err);
     }
     *ret = lg_steal(clr);
     return NULL;

@@ -205,13 +205,12 @@ static bool version_in_range(struct lg_target *target, uint64_t start, uint64_t 
     return false;
 }
 
-static bool version_from_text(const struct lg_image *image, char *ret, size_t size)
+static bool version_in_ranges(const struct lg_image *image, unsigned access, char *ret, size_t size)
 {
     uint64_t searched = 0;
     for (size_t i = 0; i < image->target->ranges.len; i++) {
         const struct lg_range *range = &image->target->ranges.at[i];
-        if (range->start < image->base || range->start >= image->end || !(range->access & LG_READ)
-            || strcmp(range->path, image->path) != 0)
+        if (range->start < image->base || range->start >= image->end || range->access != access)
             continue;
         searched += range->end - range->start;
         if (searched > MAX_SEARCHED)
@@ -220,6 +219,18 @@ static bool version_from_text(const struct lg_image *image, char *ret, size_t si
             return true;
     }
     return false;
+}
+
+// It is among the variables (measured on 8.0.33, 10.0.12), on 10.0.12 right before the descriptor; else
+// among the constants.
+static bool version_from_text(const struct lg_image *image, char *ret, size_t size)
+{
+    uint64_t at, len;
+    if (lg_image_symbol(image, "DotNetRuntimeContractDescriptor", &at, &len) && at > OVERLAP * 8
+        && version_in_range(image->target, at - OVERLAP * 8, at, ret, size))
+        return true;
+    return version_in_ranges(image, LG_READ | LG_WRITE, ret, size)
+           || version_in_ranges(image, LG_READ, ret, size);
 }
 
 bool lg_runtime_image_version(const struct lg_image *image, char *ret, size_t size)
