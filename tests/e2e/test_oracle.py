@@ -2,6 +2,7 @@
 
 Where ClrMD is known to be wrong, the test says so and what decides instead.
 """
+import re
 import subprocess
 
 import pytest
@@ -34,13 +35,14 @@ def test_count_and_bytes_of_every_method_table(lab, app, mode):
     theirs = {number(t["mt"]): (t["count"], t["bytes"]) for t in oracle["types"]}
     assert not differences(ours, theirs)
     assert (report["total_count"], report["total_size"]) == (oracle["total_count"], oracle["total_bytes"])
-    assert report["incomplete"] == []
+    # A heap core has no copy of variables that the file already has.
+    assert not [note for note in report["incomplete"] if not note.startswith("variables that the dump left out")]
 
 
 def is_nameable_by_clrmd(ours):
     """ClrMD 4.2.750101 has no name, or one with `T1`, for arrays and generic instantiations over types of collectible
     assemblies: it looks their arguments up in the module's own metadata (apps/README.md, "clrmd": false)."""
-    return "Dyn.Collectible" not in ours or ours == "Dyn.Collectible"
+    return "Dyn.Collectible" not in re.sub(r"^Dyn\.Collectible\b(?!\[)", "", ours)
 
 
 def spelling_of_clrmd(ours):
@@ -64,13 +66,17 @@ def test_name_of_every_type(lab, app, mode):
 @every_heap
 def test_planted_types_have_the_counts_and_sizes_that_the_app_printed(lab, app, mode):
     truth = lab.app(app, mode).truth
-    ours = {}
+    rows = {}
     for t in lab.said(app, mode, "dumpheap -stat")["types"]:
-        count, size = ours.get(t["type"], (0, 0))
-        ours[t["type"]] = (count + t["count"], size + t["size"])
+        rows.setdefault(t["type"], []).append(t)
     for planted in truth["types"]:
-        count, size = ours.get(planted["type"], (0, 0))
+        found = rows.get(planted["type"], [])
+        count, size = sum(t["count"] for t in found), sum(t["size"] for t in found)
         if planted["state"] == "garbage":
+            continue
+        if planted["type"].endswith("]"):  # There may be others, of other lengths.
+            objects = lab.report(lab.core(app, mode), f"dumpheap -mt {found[0]['mt']}")["objects"]
+            assert sum(o["size"] == planted["size"] for o in objects) == planted["count"], planted
             continue
         assert count == planted["count"], planted
         assert count == 0 or size == count * planted["size"], planted
@@ -184,10 +190,9 @@ def test_every_handle_that_the_app_made(lab, app, mode):
 def test_finalizer_lists(lab, app, mode):
     oracle, _ = lab.oracle(app, mode)
     objects = lab.said(app, mode, "finalizequeue")["objects"]
-    ready = sorted(o["address"] for o in objects if o["ready"])
-    waiting = sorted(o["address"] for o in objects if not o["ready"])
-    assert ready == sorted(oracle["f_reachable"])
-    assert waiting == sorted(oracle["finalizable"])
+    assert sorted(o["address"] for o in objects if o["ready"]) == sorted(oracle["f_reachable"])
+    # ClrMD's "finalizable" are all entries of the queue: those that wait, and those that are f-reachable already.
+    assert sorted(o["address"] for o in objects) == sorted(oracle["finalizable"])
 
 
 @pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES])
@@ -232,4 +237,5 @@ def test_every_static_that_clrmd_knows(lab, app, mode):
     theirs = {number(s["address"]): f"{s['type']}.{s['field']}" for key in ("statics", "thread_statics") for s in oracle[key]
               if number(s.get("object", "0x0"))}
     assert len(theirs) > 100
-    assert not differences({slot: ours.get(slot) for slot in theirs}, theirs)
+    compared = {slot for slot in theirs if is_nameable_by_clrmd(ours.get(slot, ""))}
+    assert not differences({slot: ours.get(slot) for slot in compared}, {slot: theirs[slot] for slot in compared})
