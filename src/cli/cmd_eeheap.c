@@ -51,15 +51,6 @@ static const char *size_text(char buf[SIZE_TEXT], uint64_t size, const char *zer
     return buf;
 }
 
-// A region's memory begins at the page of its first object. In a segment of the segments GC a page of
-// its own comes before that: the first object is then at 0x1000 of two pages.
-static uint64_t committed_size(const struct lg_segment *segment)
-{
-    bool has_header = (segment->start & 0x1fff) == 0x1000;
-    return segment->committed
-           - (has_header ? segment->start - 0x1000 : segment->start & ~UINT64_C(0xfff));
-}
-
 static uint64_t allocated_size(const struct lg_segment *segment)
 {
     return segment->end - segment->start;
@@ -84,7 +75,7 @@ static void write_segment(const struct gc_view *view, const struct lg_segment *s
                    " %-*s %-*s",
                    segment->address, segment->start, segment->end, segment->committed, view->size_width,
                    size_text(allocated, allocated_size(segment), ""), view->size_width,
-                   size_text(committed, committed_size(segment), ""));
+                   size_text(committed, lg_segment_committed(segment), ""));
 }
 
 // The segments of one generation; the title comes with the first.
@@ -154,7 +145,7 @@ static void sum(const struct gc_view *view, uint32_t heap, uint64_t *allocated_r
         if (!is_seen(view, &view->segments[i], heap))
             continue;
         *allocated_ret += allocated_size(&view->segments[i]);
-        *committed_ret += committed_size(&view->segments[i]);
+        *committed_ret += lg_segment_committed(&view->segments[i]);
     }
 }
 
@@ -208,7 +199,7 @@ static int size_width(const struct gc_view *view)
     int width = (int)strlen("committed size");
     for (size_t i = 0; i < view->count; i++) {
         char buf[SIZE_TEXT];
-        int len = (int)strlen(size_text(buf, committed_size(&view->segments[i]), ""));
+        int len = (int)strlen(size_text(buf, lg_segment_committed(&view->segments[i]), ""));
         width = len > width ? len : width;
     }
     return width < 32 ? width : 32;

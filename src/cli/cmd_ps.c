@@ -7,14 +7,12 @@
 #include <time.h>
 
 #include "cli/cmd.h"
+#include "cli/support.h"
 #include "clr/clr.h"
 #include "target/live.h"
 #include "target/processes.h"
 
-enum {
-    READINGS_MAX = 6,
-    PAGE = 4096,
-};
+enum { READINGS_MAX = 8 };
 
 static const struct lg_column columns[] = {
     { "pid", "PID", LG_CELL_COUNT },
@@ -51,8 +49,7 @@ static void sum_segments(const struct lg_clr *clr, struct reading *reading)
 {
     const struct lg_segment *segments = lg_clr_segments(clr, &reading->segment_count);
     for (size_t i = 0; i < reading->segment_count; i++) {
-        // The first object lies behind the segment's header, in its first page.
-        reading->committed += segments[i].committed - (segments[i].start & ~(uint64_t)(PAGE - 1));
+        reading->committed += lg_segment_committed(&segments[i]);
         reading->allocated += segments[i].end - segments[i].start;
     }
 }
@@ -82,16 +79,28 @@ static bool agree(const struct reading *a, const struct reading *b)
            && a->segment_count == b->segment_count && a->committed == b->committed;
 }
 
+// What does not make sense may have been in motion; what is not there will not come.
+static bool is_passing(const struct lg_error *err)
+{
+    return lg_error_kind(err) == LG_ERR_CORRUPT || lg_error_kind(err) == LG_ERR_FAULT;
+}
+
 static struct lg_error *read_until_agreed(struct lg_target *target, struct reading *ret)
 {
-    struct reading before;
-    struct lg_error *err = read_gc(target, &before);
-    for (int i = 1; !err && i < READINGS_MAX; i++) {
+    struct reading before = { 0 };
+    bool has_before = false;
+    struct lg_error *err = NULL;
+    for (int i = 0; i < READINGS_MAX; i++) {
+        lg_error_free(err);
         err = read_gc(target, ret);
-        if (!err && agree(&before, ret))
+        if (err && !is_passing(err))
+            return err;
+        if (!err && has_before && agree(&before, ret))
             return NULL;
+        has_before = !err;
         before = *ret;
-        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+        if (err || i > 0)
+            nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
     }
     return err ? err : lg_error_new(LG_ERR_CORRUPT, "its GC heap changed while it was being read");
 }
@@ -129,7 +138,7 @@ static void add_row(struct lg_table *table, const struct lg_process *process, co
     number_or_null(table, gc, gc ? gc->allocated : 0);
     number_or_null(table, process->threads >= 0, (uint64_t)process->threads);
     if (process->uptime_s >= 0)
-        lg_cell_real(table, process->uptime_s);
+        lg_cell_real(table, (double)(uint64_t)(process->uptime_s * 100) / 100); // As /proc has it.
     else
         lg_cell_null(table);
     lg_cell_text(table, process->user);
@@ -140,7 +149,7 @@ static void add_row(struct lg_table *table, const struct lg_process *process, co
 static void add_process(struct lg_report *report, struct lg_table *table,
                         const struct lg_process *process)
 {
-    struct reading gc;
+    struct reading gc = { 0 };
     struct lg_error *err = peek(process, &gc);
     const char *problem = err ? lg_error_message(err) : process->problem;
     add_row(table, process, err ? NULL : &gc, problem);
