@@ -112,6 +112,10 @@ static struct lg_error *check_process(int pid, int proc)
         return lg_error_new(LG_ERR_NOT_FOUND, "is a thread of process %d: give that", (int)tgid);
     if (lg_proc_field(status, "VmSize", -1) >= 0)
         return check_machine(proc);
+    if (lg_proc_field(status, "Threads", 0) > 1)
+        return lg_error_new(LG_ERR_UNSUPPORTED,
+                            "its first thread has ended, and with it what /proc knows of "
+                            "its memory");
     if (lg_proc_state(proc, "stat") == 'Z' || lg_proc_state(proc, "stat") == 'X')
         return lg_error_new(LG_ERR_NOT_FOUND,
                             "has ended: it is a zombie that process %d has not waited for",
