@@ -2,7 +2,8 @@
 //
 // Nothing is stopped: /proc tells most of it, and the GC's own variables, read while the process runs,
 // the rest. They may change between two reads, so they are read until two readings agree.
-#include <inttypes.h>
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -130,7 +131,8 @@ static void add_row(struct lg_table *table, const struct lg_process *process, co
     lg_cell_text(table, process->name);
     lg_cell_text(table, process->command);
     lg_cell_text(table, process->version ? process->version : gc && *gc->version ? gc->version : NULL);
-    lg_cell_name(table, lg_flavour_name(process->flavour));
+    bool known = process->flavour != LG_FLAVOUR_NONE;
+    lg_cell_name(table, known ? lg_flavour_name(process->flavour) : NULL);
     lg_cell_name(table, !gc ? NULL : gc->server ? "server" : "workstation");
     number_or_null(table, gc, gc ? gc->heap_count : 0);
     number_or_null(table, process->rss >= 0, (uint64_t)process->rss);
@@ -151,9 +153,14 @@ static void add_process(struct lg_report *report, struct lg_table *table,
 {
     struct reading gc = { 0 };
     struct lg_error *err = peek(process, &gc);
+    // One that has ended since it was listed is not listed.
+    bool is_there = !err || kill(process->pid, 0) == 0 || errno != ESRCH;
     const char *problem = err ? lg_error_message(err) : process->problem;
-    add_row(table, process, err ? NULL : &gc, problem);
-    if (problem)
+    if (is_there)
+        add_row(table, process, err ? NULL : &gc, problem);
+    if (is_there && problem && strncmp(problem, "process ", 8) == 0)
+        lg_report_incomplete(report, "%s", problem);
+    else if (is_there && problem)
         lg_report_incomplete(report, "process %d: %s", process->pid, problem);
     lg_error_free(err);
 }
