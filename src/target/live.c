@@ -11,6 +11,7 @@
 #include "target/freeze.h"
 #include "target/keeper.h"
 #include "target/maps.h"
+#include "target/page_cache.h"
 #include "target/proc.h"
 #include "target/threads.h"
 #include "util/error.h"
@@ -24,12 +25,13 @@ enum {
 struct lg_live {
     struct lg_target target;
     struct lg_keeper *keeper;
-    struct lg_freeze freeze; // Of the keeper's thread.
-    struct lg_arena paths;   // Of target.ranges
-    int proc;                // /proc/PID of the process itself.
-    int mem;                 // The memory that is read.
-    atomic_int reading;      // The process whose memory that is; 0: gone.
-    struct lg_error *err;    // Of the keeper's last job.
+    struct lg_freeze freeze;    // Of the keeper's thread.
+    struct lg_arena paths;      // Of target.ranges
+    int proc;                   // /proc/PID of the process itself.
+    int mem;                    // The memory that is read.
+    atomic_int reading;         // The process whose memory that is; 0: gone.
+    struct lg_page_cache cache; // Of memory that holds still; a peek has none.
+    struct lg_error *err;       // Of the keeper's last job.
 };
 
 static size_t read_piece(struct lg_live *live, uint64_t address, void *buf, size_t len)
@@ -45,10 +47,19 @@ static size_t read_piece(struct lg_live *live, uint64_t address, void *buf, size
     return n > 0 ? (size_t)n : 0;
 }
 
+static size_t fetch_page(void *data, uint64_t address, void *buf, size_t len)
+{
+    return read_piece(data, address, buf, len);
+}
+
 static size_t live_read(struct lg_target *target, uint64_t address, void *buf, size_t len)
 {
     struct lg_live *live = (struct lg_live *)target;
     size_t done = 0;
+    if (atomic_load(&live->reading) == 0)
+        return 0;
+    if (lg_page_cache_read(&live->cache, address, buf, len, fetch_page, live))
+        return len;
     while (done < len) {
         size_t left = len - done;
         size_t n = read_piece(live, address + done, (uint8_t *)buf + done, left < PIECE ? left : PIECE);
@@ -84,6 +95,7 @@ static void live_close(struct lg_target *target)
         lg_keeper_run(live->keeper, end_job, live);
     lg_keeper_free(live->keeper);
     lg_freeze_deinit(&live->freeze);
+    lg_page_cache_deinit(&live->cache);
     lg_closep(&live->mem);
     lg_closep(&live->proc);
     lg_arena_free(&live->paths);
@@ -212,6 +224,7 @@ static void forget(struct lg_live *live)
     struct lg_target *target = &live->target;
     atomic_store(&live->reading, 0);
     lg_keeper_run(live->keeper, end_job, live);
+    lg_page_cache_clear(&live->cache);
     lg_closep(&live->mem);
     live->mem = -1;
     for (size_t i = 0; i < target->notes.len; i++)
@@ -260,6 +273,7 @@ struct lg_error *lg_live_open(int pid, struct lg_target **ret)
     if (!live)
         return &lg_no_memory;
     _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
+    lg_page_cache_init(&live->cache);
     struct lg_error *err = lg_keeper_new(idle, live, &live->keeper);
     if (!err)
         err = take(live);
