@@ -37,8 +37,7 @@ static inline void lg_type_filter_deinit(struct lg_type_filter *filter)
     free(filter->verdicts);
 }
 
-// Free blocks of 512 KiB or more that an object follows directly.
-enum { LG_FRAGMENT_MIN = 512 << 10 };
+// Free blocks of LG_BIG_FREE bytes or more that an object follows directly.
 struct lg_fragment {
     uint64_t address, size;
     struct lg_object next;

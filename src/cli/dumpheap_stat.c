@@ -24,31 +24,24 @@ static bool count_object(void *self, const struct lg_object *object, const struc
     return !tally->failed;
 }
 
-static bool see_fragment(void *self, const struct lg_object *object, const struct lg_segment *segment)
-{
-    return lg_fragments_see(self, object, segment);
-}
-
-static uint64_t free_bytes(struct lg_clr *clr, const struct lg_type_stats *stats)
-{
-    const struct lg_type *free_type = lg_clr_type(clr, lg_clr_info(clr)->free_mt);
-    return free_type && free_type->id < stats->type_count ? stats->sizes[free_type->id] : 0;
-}
-
-// A second walk, and only if there is as much free memory as one such block takes.
-static struct lg_error *report_fragments(struct lg_session *session, const struct lg_heap_query *query,
-                                         const struct lg_type_stats *stats, struct lg_report *report)
+// What follows each big free block, if it is an object in the same segment.
+static struct lg_error *report_fragments(struct lg_session *session, const struct lg_type_stats *stats,
+                                         struct lg_report *report)
 {
     _cleanup_(lg_fragments_deinit) struct lg_fragments fragments = { 0 };
-    struct lg_clr *clr = lg_session_clr(session);
-    if (free_bytes(clr, stats) >= LG_FRAGMENT_MIN) {
-        struct lg_walk_result result;
-        struct lg_error *err =
-            lg_heap_walk(lg_session_heap(session), &query->filter, see_fragment, &fragments, &result);
-        if (err)
-            return err;
+    struct lg_heap *heap = lg_session_heap(session);
+    for (size_t i = 0; i < stats->big_free.len; i++) {
+        const struct lg_object *block = &stats->big_free.at[i];
+        const struct lg_segment *segment = lg_heap_segment_at(heap, block->address);
+        uint64_t behind = block->address + ((block->size + 7) & ~UINT64_C(7));
+        struct lg_object next;
+        if (!segment || behind >= segment->end || !lg_heap_object_at(heap, behind, &next))
+            continue;
+        if (!lg_fragments_see(&fragments, block, segment)
+            || !lg_fragments_see(&fragments, &next, segment))
+            return &lg_no_memory;
     }
-    lg_report_fragments(report, clr, &fragments);
+    lg_report_fragments(report, lg_session_clr(session), &fragments);
     return NULL;
 }
 
@@ -86,6 +79,6 @@ struct lg_error *lg_dumpheap_stat(struct lg_session *session, const struct lg_he
     lg_session_report_walk(report, result);
     err = lg_dumpheap_types(session, query, stats, report);
     if (!err && !lg_heap_query_is_per_object(query))
-        err = report_fragments(session, query, stats, report);
+        err = report_fragments(session, stats, report);
     return err;
 }

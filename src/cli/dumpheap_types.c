@@ -22,7 +22,7 @@ bool lg_fragments_see(struct lg_fragments *fragments, const struct lg_object *ob
     struct lg_object last = fragments->last;
     bool is_free = object->type->flags & LG_TYPE_FREE;
     fragments->last = (struct lg_object){ 0 };
-    if (is_free && object->size >= LG_FRAGMENT_MIN)
+    if (is_free && object->size >= LG_BIG_FREE)
         fragments->last = *object;
     bool follows = last.size > 0 && !is_free && last.address >= segment->start
                    && last.address + ((last.size + 7) & ~UINT64_C(7)) == object->address;

@@ -36,7 +36,9 @@ bool lg_type_stats_add(struct lg_type_stats *stats, const struct lg_type *type, 
         }
         free(stats->counts);
         free(stats->sizes);
-        *stats = (struct lg_type_stats){ .counts = counts, .sizes = sizes, .type_count = count };
+        stats->counts = counts;
+        stats->sizes = sizes;
+        stats->type_count = count;
     }
     stats->counts[type->id]++;
     stats->sizes[type->id] += size;

@@ -178,16 +178,26 @@ void lg_value_text(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE])
         snprintf(buf, LG_VALUE_SIZE, "%016" PRIx64, bits);
 }
 
+// The fewest digits that read back as the same number.
+static void shortest_real(unsigned element, double value, char buf[LG_VALUE_SIZE])
+{
+    bool single = element == LG_ELEM_R4;
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(buf, LG_VALUE_SIZE, "%.*g", digits, value);
+        double again = strtod(buf, NULL);
+        if (single ? (float)again == (float)value : again == value)
+            return;
+    }
+}
+
 void lg_value_json(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE])
 {
     if (element == LG_ELEM_BOOLEAN)
         snprintf(buf, LG_VALUE_SIZE, "%s", bits ? "true" : "false");
     else if (element == LG_ELEM_CHAR)
         lg_utf8_from_utf16(buf, LG_VALUE_SIZE, &(uint16_t){ (uint16_t)bits }, 1);
-    else if (element == LG_ELEM_R4)
-        snprintf(buf, LG_VALUE_SIZE, "%.9g", real_of(element, bits));
-    else if (element == LG_ELEM_R8)
-        snprintf(buf, LG_VALUE_SIZE, "%.17g", real_of(element, bits));
+    else if (element == LG_ELEM_R4 || element == LG_ELEM_R8)
+        shortest_real(element, real_of(element, bits), buf);
     else if (is_signed(element) || is_unsigned(element))
         lg_value_text(element, bits, buf);
     else

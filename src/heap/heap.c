@@ -171,6 +171,31 @@ static void add_result(struct lg_walk_result *sum, const struct lg_walk_result *
         sum->first_bad = more->first_bad;
 }
 
+static int by_address(const void *a, const void *b)
+{
+    const struct lg_object *x = a, *y = b;
+    return (x->address > y->address) - (x->address < y->address);
+}
+
+static void forget_big_free(struct lg_type_stats *stats, uint64_t address)
+{
+    for (size_t i = 0; i < stats->big_free.len; i++) {
+        if (stats->big_free.at[i].address == address)
+            stats->big_free.at[i--] = stats->big_free.at[--stats->big_free.len];
+    }
+}
+
+static struct lg_error *add_big_free(const struct walker *walker, bool add, struct lg_type_stats *stats)
+{
+    for (size_t i = 0; i < walker->big_free.len; i++) {
+        if (!add)
+            forget_big_free(stats, walker->big_free.at[i].address);
+        else if (!lg_vec_push(&stats->big_free, walker->big_free.at[i]))
+            return &lg_no_memory;
+    }
+    return NULL;
+}
+
 // Adds a walker's counters, or takes them away (`sign` -1) where a piece turns out to have begun in the
 // wrong place.
 static struct lg_error *add_walker(struct walker *walker, uint64_t sign, struct lg_type_stats *stats,
@@ -184,7 +209,7 @@ static struct lg_error *add_walker(struct walker *walker, uint64_t sign, struct 
         stats->sizes[i] += sign * walker->sizes.at[i];
     }
     add_result(result, &walker->result, sign);
-    return NULL;
+    return add_big_free(walker, sign == 1, stats);
 }
 
 static struct lg_error *recount(struct lg_heap *heap, struct lg_piece *piece, uint64_t sign,
@@ -254,6 +279,8 @@ static struct lg_error *count_all(struct lg_heap *heap, const struct lg_walk_fil
         err = add_walker(crew.walkers[i], 1, stats, result);
     if (!err && !heap->confirmed)
         err = confirm_pieces(heap, stats, result);
+    if (!err && stats->big_free.len > 1)
+        qsort(stats->big_free.at, stats->big_free.len, sizeof(*stats->big_free.at), by_address);
     return err;
 }
 
@@ -295,6 +322,7 @@ void lg_type_stats_deinit(struct lg_type_stats *stats)
 {
     free(stats->counts);
     free(stats->sizes);
+    lg_vec_free(&stats->big_free);
     *stats = (struct lg_type_stats){ 0 };
 }
 

@@ -45,9 +45,11 @@ struct lg_object {
 };
 
 // Counts by type: the fast path, on all processors.
+enum { LG_BIG_FREE = 512 << 10 };
 struct lg_type_stats {
     uint64_t *counts, *sizes; // [type_count], by lg_type.id; free objects under their type
     uint32_t type_count;
+    LG_VEC(struct lg_object) big_free; // Free objects of LG_BIG_FREE bytes or more, by address.
 };
 LG_MUST_CHECK struct lg_error *lg_heap_stats(struct lg_heap *heap, const struct lg_walk_filter *filter,
                                              struct lg_type_stats *ret,

@@ -30,6 +30,7 @@ void walker_free(struct walker *walker)
     window_deinit(&walker->window);
     lg_vec_free(&walker->counts);
     lg_vec_free(&walker->sizes);
+    lg_vec_free(&walker->big_free);
     free(walker);
 }
 
@@ -192,6 +193,14 @@ static uint64_t step_over(struct walker *walker, uint64_t p, uint64_t end, size_
     return next;
 }
 
+static __attribute__((noinline)) void note_big(struct walker *walker, uint64_t address, uint64_t size,
+                                               const struct lg_type *type)
+{
+    struct lg_object object = { address, size, type };
+    if (type->flags & LG_TYPE_FREE && !lg_vec_push(&walker->big_free, object))
+        walker->out_of_memory = true;
+}
+
 struct telling {
     seen_visitor *seen;
     void *self;
@@ -292,6 +301,8 @@ static inline uint64_t count_run(struct walker *walker, const uint8_t *bytes, ui
             return p;
         slot->count++;
         slot->bytes += size;
+        if (__builtin_expect(size >= LG_BIG_FREE, 0))
+            note_big(walker, p, size, slot->type);
         p += stride(size);
         bytes += stride(size);
     }

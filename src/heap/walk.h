@@ -23,6 +23,7 @@ struct walker {
     struct lg_walk_result result;
     LG_VEC(uint64_t) counts; // by lg_type.id
     LG_VEC(uint64_t) sizes;
+    LG_VEC(struct lg_object) big_free;
     bool out_of_memory;
     struct type_slot slots[SLOTS];
 };
