@@ -8,6 +8,7 @@ extern const struct lg_command lg_cmd_attach;
 extern const struct lg_command lg_cmd_dumparray;
 extern const struct lg_command lg_cmd_dumpheap;
 extern const struct lg_command lg_cmd_dumpobj;
+extern const struct lg_command lg_cmd_dumpvc;
 extern const struct lg_command lg_cmd_eeheap;
 extern const struct lg_command lg_cmd_finalizequeue;
 extern const struct lg_command lg_cmd_gchandles;

@@ -80,12 +80,12 @@ static struct lg_error *write_elements(const struct lg_object_view *view, const 
 static struct lg_error *find_array(struct lg_session *session, const struct lg_args *args,
                                    struct lg_array *ret)
 {
-    if (lg_args_count(args) != 1)
-        return lg_error_new(LG_ERR_USAGE, "expected the address of one array");
     uint64_t address;
     struct lg_object object;
     struct lg_clr *clr = lg_session_clr(session);
-    struct lg_error *err = lg_args_address(args, 0, &address);
+    struct lg_error *err = lg_args_expect(args, 1, 1);
+    if (!err)
+        err = lg_args_address(args, 0, &address);
     if (!err)
         err = lg_object_require(lg_session_heap(session), address, &object);
     if (err)
@@ -109,7 +109,8 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("dumparray");
     if (!report)
         return &lg_no_memory;
-    struct lg_object_view view = lg_object_view(session, args, report);
+    struct lg_object_view view = lg_object_view(session, report);
+    view.no_fields = lg_args_has(args, "nofields");
     write_head(&view, &array);
     err = write_elements(&view, &array, args);
     if (err)

@@ -7,19 +7,17 @@
 
 enum { STRING_MAX = 1 << 20, ELEMENTS_SHOWN = 128 };
 
-struct lg_object_view lg_object_view(struct lg_session *session, const struct lg_args *args,
-                                     struct lg_report *report)
+struct lg_object_view lg_object_view(struct lg_session *session, struct lg_report *report)
 {
     return (struct lg_object_view){
         .report = report,
         .heap = lg_session_heap(session),
         .clr = lg_session_clr(session),
         .target = lg_session_target(session),
-        .no_fields = lg_args_has(args, "nofields"),
     };
 }
 
-static const char *module_path(struct lg_clr *clr, const struct lg_type *type)
+const char *lg_module_path(struct lg_clr *clr, const struct lg_type *type)
 {
     const struct lg_module *module = lg_clr_module(clr, type->module);
     if (!module)
@@ -53,7 +51,7 @@ static void view_what(const struct lg_object_view *view, const struct lg_object 
             lg_view_elements(view, &array, 0, ELEMENTS_SHOWN);
         return;
     }
-    const char *path = module_path(view->clr, object->type);
+    const char *path = lg_module_path(view->clr, object->type);
     LG_VIEW_LINE(view, "File:        %s", path ? path : "unknown");
     if (object->type->flags & LG_TYPE_STRING)
         view_string(view, object);
@@ -83,16 +81,16 @@ static void add_facts(const struct lg_object_view *view, const struct lg_object 
     lg_report_fact_text(report, "type", lg_clr_type_name(view->clr, object->type));
     lg_report_fact_number(report, "size", object->size);
     lg_report_fact_text(report, "generation", lg_object_generation(view->heap, object->address));
-    lg_report_fact_text(report, "module", module_path(view->clr, object->type));
+    lg_report_fact_text(report, "module", lg_module_path(view->clr, object->type));
 }
 
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
                             struct lg_report **ret)
 {
     uint64_t address;
-    if (lg_args_count(args) != 1)
-        return lg_error_new(LG_ERR_USAGE, "expected the address of one object");
-    struct lg_error *err = lg_args_address(args, 0, &address);
+    struct lg_error *err = lg_args_expect(args, 1, 1);
+    if (!err)
+        err = lg_args_address(args, 0, &address);
     struct lg_object object;
     if (!err)
         err = lg_object_require(lg_session_heap(session), address, &object);
@@ -101,7 +99,8 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("dumpobj");
     if (!report)
         return &lg_no_memory;
-    struct lg_object_view view = lg_object_view(session, args, report);
+    struct lg_object_view view = lg_object_view(session, report);
+    view.no_fields = lg_args_has(args, "nofields");
     add_facts(&view, &object);
     err = lg_view_object(&view, &object);
     if (err)

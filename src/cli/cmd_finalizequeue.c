@@ -160,8 +160,9 @@ static struct lg_error *fill(struct listing *listing, const struct lg_finalizer_
 
 static struct lg_error *check_args(const struct lg_args *args)
 {
-    if (lg_args_count(args) > 0)
-        return lg_error_new(LG_ERR_USAGE, "unexpected '%s'", lg_args_at(args, 0));
+    struct lg_error *err = lg_args_expect(args, 0, 0);
+    if (err)
+        return err;
     if (lg_args_has(args, "allReady"))
         return lg_error_new(LG_ERR_UNSUPPORTED,
                             "-allReady needs to know exactly what is reachable, which this version does "

@@ -180,9 +180,9 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
 {
     int kind;
     const char *wanted = lg_args_text(args, "type");
-    if (lg_args_count(args) > 0)
-        return lg_error_new(LG_ERR_USAGE, "unexpected '%s'", lg_args_at(args, 0));
-    struct lg_error *err = parse_kind(wanted, &kind);
+    struct lg_error *err = lg_args_expect(args, 0, 0);
+    if (!err)
+        err = parse_kind(wanted, &kind);
     const struct lg_handle *handles;
     size_t count;
     struct lg_clr *clr = lg_session_clr(session);

@@ -366,9 +366,9 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
                             struct lg_report **ret)
 {
     uint64_t address;
-    if (lg_args_count(args) != 1)
-        return lg_error_new(LG_ERR_USAGE, "expected the address of one object");
-    struct lg_error *err = lg_args_address(args, 0, &address);
+    struct lg_error *err = lg_args_expect(args, 1, 1);
+    if (!err)
+        err = lg_args_address(args, 0, &address);
     struct lg_object object;
     if (!err)
         err = find_object(session, address, &object);

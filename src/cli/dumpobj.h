@@ -18,8 +18,9 @@ struct lg_object_view {
 #define LG_VIEW_LINE(view, format, ...) \
     lg_report_line((view)->report, "%*s" format, (view)->indent, "", __VA_ARGS__)
 
-struct lg_object_view lg_object_view(struct lg_session *session, const struct lg_args *args,
-                                     struct lg_report *report);
+struct lg_object_view lg_object_view(struct lg_session *session, struct lg_report *report);
+// Of the assembly that defines a type; NULL if it is not known.
+const char *lg_module_path(struct lg_clr *clr, const struct lg_type *type);
 
 // Name, MethodTable, Size, File or Array, String, fields, delegate rows: the whole of `dumpobj`.
 LG_MUST_CHECK struct lg_error *lg_view_object(const struct lg_object_view *view,
@@ -28,6 +29,13 @@ LG_MUST_CHECK struct lg_error *lg_view_object(const struct lg_object_view *view,
 // "Fields:" and its rows; the table `fields`.
 LG_MUST_CHECK struct lg_error *lg_view_fields(const struct lg_object_view *view,
                                               const struct lg_object *object);
+
+// The same of a value type that lies at `address` in something else.
+LG_MUST_CHECK struct lg_error *lg_view_struct(const struct lg_object_view *view,
+                                              const struct lg_type *type, uint64_t address);
+// A cell of kind table: the fields of a struct.
+void lg_cell_struct(const struct lg_object_view *view, struct lg_table *table,
+                    const struct lg_type *type, uint64_t address);
 
 bool lg_is_delegate(struct lg_clr *clr, const struct lg_type *type);
 // One row per delegate that an invocation calls, in that order; the table `delegates`.

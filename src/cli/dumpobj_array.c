@@ -9,9 +9,10 @@
 enum { CONTENT_MAX = 128, STRING_MAX = 1024 };
 
 static const struct lg_column element_columns[] = {
-    { "index", "INDEX", LG_CELL_COUNT }, { "address", "ADDRESS", LG_CELL_ADDRESS },
-    { "value", "VALUE", LG_CELL_TEXT },  { "mt", "MT", LG_CELL_ADDRESS },
-    { "type", "TYPE", LG_CELL_TEXT },    { "text", "TEXT", LG_CELL_TEXT },
+    { "index", "INDEX", LG_CELL_COUNT },   { "address", "ADDRESS", LG_CELL_ADDRESS },
+    { "value", "VALUE", LG_CELL_TEXT },    { "mt", "MT", LG_CELL_ADDRESS },
+    { "type", "TYPE", LG_CELL_TEXT },      { "text", "TEXT", LG_CELL_TEXT },
+    { "fields", "FIELDS", LG_CELL_TABLE },
 };
 static const struct lg_table_spec element_spec =
     LG_TABLE_SPEC("elements", element_columns, LG_TABLE_HIDDEN);
@@ -153,13 +154,26 @@ bool lg_array_element(const struct lg_object_view *view, const struct lg_array *
     return lg_value_read(view->target, array->element, array->data + i * array->element_size, ret);
 }
 
+static void add_bits(const struct lg_object_view *view, struct lg_table *table,
+                     const struct lg_array *array, uint64_t address)
+{
+    lg_cell_number(table, array->element_mt);
+    lg_cell_text(table, array->element_name);
+    lg_cell_null(table);
+    const struct lg_type *type =
+        array->element == LG_ELEM_VALUETYPE ? lg_clr_type(view->clr, array->element_mt) : NULL;
+    if (type)
+        lg_cell_struct(view, table, type, address);
+    else
+        lg_cell_null(table);
+}
+
 static void add_reference(const struct lg_object_view *view, struct lg_table *table, uint64_t address)
 {
     struct lg_object object;
     if (!address || !lg_object_read(view->clr, address, &object)) {
-        lg_cell_null(table);
-        lg_cell_null(table);
-        lg_cell_null(table);
+        for (int cell = 0; cell < 4; cell++)
+            lg_cell_null(table);
         return;
     }
     lg_cell_number(table, object.type->mt);
@@ -167,6 +181,7 @@ static void add_reference(const struct lg_object_view *view, struct lg_table *ta
     _cleanup_free_ char *text =
         object.type->flags & LG_TYPE_STRING ? lg_string_text(view->target, address, STRING_MAX) : NULL;
     lg_cell_text(table, text);
+    lg_cell_null(table);
 }
 
 void lg_view_elements(const struct lg_object_view *view, const struct lg_array *array, uint64_t start,
@@ -184,13 +199,10 @@ void lg_view_elements(const struct lg_object_view *view, const struct lg_array *
         lg_cell_number(table, i);
         lg_cell_number(table, array->data + i * array->element_size);
         lg_cell_text(table, is_known ? value : NULL);
-        if (lg_element_is_reference(array->element)) {
+        if (lg_element_is_reference(array->element))
             add_reference(view, table, bits);
-        } else {
-            lg_cell_number(table, array->element_mt);
-            lg_cell_text(table, array->element_name);
-            lg_cell_null(table);
-        }
+        else
+            add_bits(view, table, array, array->data + i * array->element_size);
     }
     lg_report_truncated(view->report, "elements", left - count);
 }

@@ -1,6 +1,7 @@
 #include "cli/values.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -182,6 +183,10 @@ void lg_value_text(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE])
 static void shortest_real(unsigned element, double value, char buf[LG_VALUE_SIZE])
 {
     bool single = element == LG_ELEM_R4;
+    if (isnan(value) || isinf(value)) {
+        snprintf(buf, LG_VALUE_SIZE, "%s", isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity");
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(buf, LG_VALUE_SIZE, "%.*g", digits, value);
         double again = strtod(buf, NULL);
@@ -195,7 +200,7 @@ void lg_value_json(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE])
     if (element == LG_ELEM_BOOLEAN)
         snprintf(buf, LG_VALUE_SIZE, "%s", bits ? "true" : "false");
     else if (element == LG_ELEM_CHAR)
-        lg_utf8_from_utf16(buf, LG_VALUE_SIZE, &(uint16_t){ (uint16_t)bits }, 1);
+        snprintf(buf, LG_VALUE_SIZE, "%" PRIu64, bits);
     else if (element == LG_ELEM_R4 || element == LG_ELEM_R8)
         shortest_real(element, real_of(element, bits), buf);
     else if (is_signed(element) || is_unsigned(element))

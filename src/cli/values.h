@@ -23,7 +23,8 @@ size_t lg_text_length(const char *text);
 enum { LG_VALUE_SIZE = 64 };
 // As SOS prints it: references and pointers in 16 digits, chars in hex, booleans 0 or 1.
 void lg_value_text(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE]);
-// As a reader of JSON wants it: "0x7f0f5a400028", "x", "true".
+// As a reader of JSON wants it: "0x7f0f5a400028", "true", the code of a char, the shortest form of a
+// real.
 void lg_value_json(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE]);
 // Reads the bytes; false when they are not there, or the element has no size of its own.
 bool lg_value_read(struct lg_target *target, unsigned element, uint64_t address, uint64_t *ret);
