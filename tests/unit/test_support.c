@@ -2,6 +2,8 @@
 #include "cli/gcroot.h"
 #include "cli/support.h"
 
+#include <string.h>
+
 #include "test.h"
 
 static void assert_address(const char *s, uint64_t expected)
@@ -22,7 +24,7 @@ static void addresses_are_hex_with_or_without_0x_and_backtick(void **state)
 
 static void what_is_no_address_is_refused(void **state)
 {
-    static const char *const bad[] = { "", "0x", "xyz", "12g", "`12", "1`2`3", "10000000000000000",
+    static const char *const bad[] = { "",   "0x", "xyz", "12g", "`12", "1`2`3", "10000000000000000",
                                        "-1", " 1" };
     uint64_t value;
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -49,13 +51,18 @@ static void a_range_is_start_end_or_start_and_length(void **state)
 static void impossible_ranges_are_refused(void **state)
 {
     struct lg_walk_filter filter;
-    assert_error(lg_range_parse("x", NULL, &filter), LG_ERR_USAGE, "invalid start address 'x'");
-    assert_error(lg_range_parse("1", "y", &filter), LG_ERR_USAGE, "invalid end address 'y'");
+    assert_error(lg_range_parse("x", NULL, &filter), LG_ERR_USAGE,
+                 "invalid start address 'x': expected hex");
+    assert_error(lg_range_parse("1", "y", &filter), LG_ERR_USAGE,
+                 "invalid end address 'y': expected hex, or L and a length");
     assert_error(lg_range_parse("2000", "1000", &filter), LG_ERR_USAGE,
                  "start address must be before end address: '2000' < '1000'");
-    assert_error(lg_range_parse("2000", "2000", &filter), LG_ERR_USAGE, "before end address");
-    assert_error(lg_range_parse("2000", "L", &filter), LG_ERR_USAGE, "invalid end address 'L'");
-    assert_error(lg_range_parse("2000", "Lffffffffffffffff", &filter), LG_ERR_USAGE, "wrap around");
+    assert_error(lg_range_parse("2000", "2000", &filter), LG_ERR_USAGE,
+                 "start address must be before end address: '2000' < '2000'");
+    assert_error(lg_range_parse("2000", "L", &filter), LG_ERR_USAGE,
+                 "invalid end address 'L': expected hex, or L and a length");
+    assert_error(lg_range_parse("2000", "Lffffffffffffffff", &filter), LG_ERR_USAGE,
+                 "invalid length 'Lffffffffffffffff': the range would wrap around");
 }
 
 static void generations_have_the_names_of_sos(void **state)
@@ -67,7 +74,9 @@ static void generations_have_the_names_of_sos(void **state)
     assert_int_equal(bits, 1 << LG_LOH);
     assert_ok(lg_generation_parse("Frozen", &bits));
     assert_int_equal(bits, 1 << LG_FOH);
-    assert_error(lg_generation_parse("gen3", &bits), LG_ERR_USAGE, "unknown generation 'gen3'");
+    assert_error(lg_generation_parse("gen3", &bits), LG_ERR_USAGE,
+                 "unknown generation 'gen3': only gen0, gen1, gen2, loh (large), poh (pinned) and foh "
+                 "(frozen) are supported");
 }
 
 static void numbers_get_commas_every_three_digits(void **state)
@@ -101,7 +110,8 @@ static void filters_know_which_segments_they_want(void **state)
     assert_false(lg_filter_has_segment(&(struct lg_walk_filter){ .start = 0x2000 }, &segment));
     assert_false(lg_filter_has_segment(&(struct lg_walk_filter){ .end = 0x1000 }, &segment));
     assert_true(lg_filter_has_segment(&(struct lg_walk_filter){ .generations = 1 }, &segment));
-    assert_false(lg_filter_has_segment(&(struct lg_walk_filter){ .generations = 1 << LG_LOH }, &segment));
+    assert_false(
+        lg_filter_has_segment(&(struct lg_walk_filter){ .generations = 1 << LG_LOH }, &segment));
 }
 
 // ---- repeats ----

@@ -1,5 +1,8 @@
 #include "cli/values.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "test.h"
 
 static char text[4096];
