@@ -13,7 +13,7 @@ static inline uint32_t lg_sig_number(struct lg_reader *r)
         return a;
     uint32_t b = lg_read_u8(r);
     if (!(a & 0x40))
-        return (a & 0x3f) << 8 | b;
+        return r->failed ? 0 : (a & 0x3f) << 8 | b;
     uint32_t c = lg_read_u8(r), d = lg_read_u8(r);
     return r->failed ? 0 : (a & 0x1f) << 24 | b << 16 | c << 8 | d;
 }
