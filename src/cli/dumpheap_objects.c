@@ -15,7 +15,7 @@ static const struct lg_column short_columns[] = {
     { "address", "", LG_CELL_ADDRESS, -1 },
     { "mt", "", LG_CELL_ADDRESS, 0, LG_COL_JSON_ONLY },
     { "size", "", LG_CELL_BYTES, 0, LG_COL_JSON_ONLY },
-    { "free", "", LG_CELL_TEXT, -1, LG_COL_JSON_ONLY },
+    { "free", "", LG_CELL_TEXT, -1, LG_COL_JSON_ONLY | LG_COL_TEXT_ONLY }, // In neither.
     { "type", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
     { "generation", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
 };

@@ -293,7 +293,7 @@ void lg_session_describe(const struct lg_session *session, struct lg_report *rep
         .kind = target_kind(target),
         .pid = target->pid,
         .path = target->path,
-        .pause_ms = target->pause_ms,
+        .pause_ms = target->pause_ms < 0 ? -1 : (double)(uint64_t)(target->pause_ms * 1000) / 1000,
         .taken = format_time(&target->taken, taken),
     };
     if (session->clr) {
