@@ -129,12 +129,29 @@ static const struct lg_option options[] = {
     { 0 },
 };
 
+static const char details[] =
+    "An element that is a reference shows where it leads; others show where they lie, primitives\n"
+    "their value too. -start and -length choose a part; without them a million elements are shown.\n"
+    "\n"
+    "  $ linger dumparray 4711 7f96d180a5d0\n"
+    "  Name:        C5_InArray[]\n"
+    "  MethodTable: 00007fa2acf4ac38\n"
+    "  EEClass:     00007fa2ace52270\n"
+    "  Size:        64(0x40) bytes\n"
+    "  Array:       Rank 1, Number of elements 5, Type CLASS\n"
+    "  Element Methodtable: 00007fa2acf4abb8\n"
+    "  [0] null\n"
+    "  [1] null\n"
+    "  [2] null\n"
+    "  [3] 00007f96d180c9f8\n"
+    "  [4] null";
+
 const struct lg_command lg_cmd_dumparray = {
     .name = "dumparray",
     .alias = "da",
     .usage = "[OPTIONS] ADDRESS",
     .summary = "the elements of an array",
-    .details = "",
+    .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .run = run,

@@ -59,11 +59,38 @@ static const struct lg_option options[] = {
     { 0 },
 };
 
+static const char details[] =
+    "Without -stat: a row per object, then the statistics. Types are ascending by total size, so\n"
+    "that the biggest are at the end of the screen; -top N keeps the biggest N. Sizes are those of\n"
+    "SOS, not rounded up to 8. A range is two addresses, or one and L<length>, in hex. The\n"
+    "statistics end with blocks of free memory of 512 KiB or more that something in use follows.\n"
+    "\n"
+    "  $ linger dumpheap 4711 -stat -top 5\n"
+    "  Statistics:\n"
+    "            MT  Count TotalSize Class Name\n"
+    "  7f7438947af8 20,100   804,000 Order\n"
+    "  7f7439097ca0      1   872,496 System.Collections.Generic.Dictionary<System.Int32, "
+    "Order>+Entry[]\n"
+    "  7f743887dd58 20,312 1,045,368 System.String\n"
+    "  55c62cf4eb40  3,618 2,301,032 Free\n"
+    "  7f7438944d50 20,110 4,503,949 System.Byte[]\n"
+    "  Total 64,886 objects, 9,750,983 bytes\n"
+    "\n"
+    "  $ linger dumpheap 4711 -mt 7f7438947af8 -top 2\n"
+    "           Address               MT           Size\n"
+    "      7f685d0151d8     7f7438947af8             40\n"
+    "      7f685d015338     7f7438947af8             40\n"
+    "\n"
+    "  Statistics:\n"
+    "            MT  Count TotalSize Class Name\n"
+    "  7f7438947af8 20,100   804,000 Order\n"
+    "  Total 20,100 objects, 804,000 bytes";
+
 const struct lg_command lg_cmd_dumpheap = {
     .name = "dumpheap",
     .usage = "[OPTIONS] [START [END | L<length>]]",
     .summary = "the objects on the GC heap, and statistics by type",
-    .details = "",
+    .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .run = run,

@@ -116,12 +116,29 @@ static const struct lg_option options[] = {
     { 0 },
 };
 
+static const char details[] =
+    "Fields of base classes come first; offsets are hex, from the object's address. A reference\n"
+    "shows where it leads, a struct where it lies (see dumpvc), a char its code in hex. Thread\n"
+    "statics follow with a value for each thread, delegates with what they call. --json has\n"
+    "strings, and the fields of structs, in place.\n"
+    "\n"
+    "  $ linger dumpobj 4711 7f685d015738\n"
+    "  Name:        Order\n"
+    "  MethodTable: 00007f7438947af8\n"
+    "  Size:        40(0x28) bytes\n"
+    "  File:        /app/Shop.dll\n"
+    "  Fields:\n"
+    "                MT    Field   Offset                 Type   VT     Attr            Value Name\n"
+    "  00007f74388574e8 04000001       18         System.Int32  Yes instance                3 Id\n"
+    "  00007f743887dd58 04000002        8        System.String   No instance 00007f685d015760 Note\n"
+    "  00007f7438944d50 04000003       10        System.Byte[]   No instance 00007f685d015798 Blob";
+
 const struct lg_command lg_cmd_dumpobj = {
     .name = "dumpobj",
     .alias = "do",
     .usage = "[-nofields] ADDRESS",
     .summary = "one object: its type, fields, statics, and what is in them",
-    .details = "",
+    .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .run = run,

@@ -61,11 +61,24 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     return NULL;
 }
 
+static const char details[] =
+    "dumpobj and dumparray show where a struct lies, and its method table.\n"
+    "\n"
+    "  $ linger dumpvc 4711 7f8cf9d3aa38 7f8121818f18\n"
+    "  Name:        App.Point\n"
+    "  MethodTable: 00007f8cf9d3aa38\n"
+    "  Size:        8(0x8) bytes\n"
+    "  File:        /app/Types.dll\n"
+    "  Fields:\n"
+    "                MT    Field   Offset                 Type   VT     Attr            Value Name\n"
+    "  00007f8cf9c474e8 0400004a        0         System.Int32  Yes instance                3 X\n"
+    "  00007f8cf9c474e8 0400004b        4         System.Int32  Yes instance               -4 Y";
+
 const struct lg_command lg_cmd_dumpvc = {
     .name = "dumpvc",
     .usage = "METHODTABLE ADDRESS",
     .summary = "the fields of a struct within an object, an array or a static",
-    .details = "",
+    .details = details,
     .needs = LG_NEEDS_HEAP,
     .run = run,
 };

@@ -114,7 +114,7 @@ static void write_starts(const struct gc_view *view, uint32_t heap)
     const struct lg_gc_heap *gc = gc_heap(view, heap);
     for (int i = 0; gc && i < 3; i++)
         lg_report_line(view->report, "generation %d starts at %" PRIx64, i, gc->allocation_start[i]);
-    lg_report_line(view->report, "ephemeral segment allocation context: none");
+    lg_report_line(view->report, "ephemeral segment allocation context: unknown");
 }
 
 static void write_uoh_title(const struct gc_view *view, uint32_t heap, const char *title, int generation)
@@ -352,11 +352,36 @@ static const struct lg_option options[] = {
     { 0 },
 };
 
+static const char details[] =
+    "Memory that the runtime takes: the GC heap segment by segment, loader heaps (types, stubs),\n"
+    "and the code that the JIT made. -gc and -loader choose a part. Filters choose segments; sums\n"
+    "are then partial.\n"
+    "\n"
+    "  $ linger eeheap 4711 -gc\n"
+    "\n"
+    "  DATAS =\n"
+    "  ========================================\n"
+    "  Number of GC Heaps: 1\n"
+    "  ----------------------------------------\n"
+    "  Small object heap\n"
+    "           segment            begin        allocated        committed allocated size     committed "
+    "size\n"
+    "  generation 0:\n"
+    "      7f684333f9f8     7f685fc00028     7f685fc04068     7f685fe01000 0x4040 (16448)     0x201000 "
+    "(2101248)\n"
+    "  generation 1:\n"
+    "      7f684333f410     7f685d800028     7f685d9c1320     7f685dc00000 0x1c12f8 (1839864) 0x400000 "
+    "(4194304)\n"
+    "  ...\n"
+    "  ------------------------------\n"
+    "  GC Allocated Heap Size:    Size: 0x96ddc8 (9887176) bytes.\n"
+    "  GC Committed Heap Size:    Size: 0xde9000 (14585856) bytes.";
+
 const struct lg_command lg_cmd_eeheap = {
     .name = "eeheap",
     .usage = "[-gc] [-loader] [OPTIONS] [START [END]]",
     .summary = "what the runtime's memory is made of: GC heap, loader heaps, JIT code",
-    .details = "",
+    .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .run = run,

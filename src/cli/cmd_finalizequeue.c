@@ -236,12 +236,33 @@ static const struct lg_option options[] = {
     { 0 },
 };
 
+static const char details[] =
+    "Registered objects have a finalizer that will run when nothing refers to them any more; ready\n"
+    "ones wait for the finalizer thread, and are kept alive meanwhile with all that they refer to.\n"
+    "A number of ready objects that grows means that a finalizer blocks: dumpobj the first of them.\n"
+    "\n"
+    "  $ linger finalizequeue 4711 -stat\n"
+    "  SyncBlocks to be cleaned up: unknown\n"
+    "  Free-Threaded Interfaces to be released: 0\n"
+    "  MTA Interfaces to be released: 0\n"
+    "  STA Interfaces to be released: 0\n"
+    "  ----------------------------------\n"
+    "\n"
+    "  Heap 0\n"
+    "  generation 0 has 6 objects (55c62cf7f388->55c62cf7f3b8)\n"
+    "  generation 1 has 0 objects (55c62cf7f388->55c62cf7f388)\n"
+    "  generation 2 has 27 objects (55c62cf7f2b0->55c62cf7f388)\n"
+    "  Ready for finalization 0 objects (55c62cf7f3b8->55c62cf7f3b8)\n"
+    "  ------------------------------\n"
+    "  Statistics for all finalizable objects (including all objects ready for finalization):\n"
+    "  ...";
+
 const struct lg_command lg_cmd_finalizequeue = {
     .name = "finalizequeue",
     .alias = "fq",
     .usage = "[OPTIONS]",
     .summary = "objects that have a finalizer to run, and those that wait for it",
-    .details = "",
+    .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .run = run,

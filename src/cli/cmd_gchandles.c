@@ -220,11 +220,29 @@ static const struct lg_option options[] = {
     { 0 },
 };
 
+static const char details[] =
+    "A handle keeps its object alive if it is strong, pinned or ref-counted; a dependent one keeps\n"
+    "Data alive as long as Object is. Each handle counts once, so an object with two handles counts\n"
+    "twice.\n"
+    "\n"
+    "  $ linger gchandles 4711 -type dependent\n"
+    "            Handle Type                  Object     Size             Data Type\n"
+    "  00007FA32BC21BE8 Dependent   00007F96D199F648       24 00007F96D199F690 B1_DependentKey\n"
+    "  00007FA32BC21BF0 Dependent   00007F96D199F630       24 00007F96D199F678 A8_CwtRefKey\n"
+    "  00007FA32BC21BF8 Dependent   00007F96D199F5E0       24 00007F96D199F660 A8_CwtKey\n"
+    "\n"
+    "  Statistics:\n"
+    "                MT    Count    TotalSize Class Name\n"
+    "  00007fa2ad09c748        1           24 A8_CwtKey\n"
+    "  00007fa2ad09c808        1           24 A8_CwtRefKey\n"
+    "  00007fa2ad09c8a0        1           24 B1_DependentKey\n"
+    "  Total 3 objects";
+
 const struct lg_command lg_cmd_gchandles = {
     .name = "gchandles",
     .usage = "[-type KIND] [-stat]",
     .summary = "the GC handles: what each kind holds",
-    .details = "",
+    .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .run = run,
