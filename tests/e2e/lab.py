@@ -1,0 +1,312 @@
+"""What the end-to-end tests share: test apps under each GC mode, cores of them, what ClrMD and what linger say.
+
+Everything is made once per session, when first asked for. What the oracle tests need is made ahead on a second thread
+(`Lab.prefetch`), so that both processors have work. Processes are ended by their id, always.
+"""
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+HERE = REPO / "tests" / "e2e"
+BUILT = REPO / "build" / "dotnet"
+
+# Under each of these the heap is laid out, or the roots are kept, in another way.
+MODES = {
+    "workstation": {},
+    "datas": {"DOTNET_gcServer": "1"},  # .NET 9 and later: the number of heaps follows the load
+    "server": {"DOTNET_gcServer": "1", "DOTNET_GCDynamicAdaptationMode": "0"},
+    "conserve": {"DOTNET_GCConserveMemory": "9"},
+    "segments": {"DOTNET_GCName": "libclrgc.so"},  # the GC as it was before regions
+    "untiered": {"DOTNET_TieredCompilation": "0"},  # peers' fault 2: no copies on the stack hide a missing root
+}
+SELF_LOAD = 3  # Seconds that Web sends itself requests for.
+
+LIMIT = 60  # Seconds that any one run of linger may take: nobody waits for more. It is no measure of speed.
+
+
+class Failed(Exception):
+    """A tool around linger did not do its work."""
+
+
+def clean_environment(extra=()):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("DOTNET_gc", "DOTNET_GC", "DOTNET_Tiered", "COMPlus_"))}
+    env.update({"DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_NOLOGO": "1", "LC_ALL": "C.UTF-8"})
+    env.update(extra)
+    return env
+
+
+def newest(*paths):
+    files = [p for root in paths for p in ([root] if root.is_file() else root.rglob("*"))]
+    return max(p.stat().st_mtime for p in files if p.is_file() and p.suffix in (".cs", ".csproj", ".props"))
+
+
+def build(name, folder, *shared):
+    """Builds a C# program unless what is there is newer than its sources."""
+    program = BUILT / name / name
+    assembly = program.with_suffix(".dll")
+    if program.exists() and assembly.stat().st_mtime > newest(folder, *shared):
+        return program
+    result = subprocess.run(["dotnet", "build", "-c", "Release", "-v", "q", "-nologo", str(folder)], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=clean_environment(), timeout=600)
+    if result.returncode != 0:
+        raise Failed(f"{name} does not build:\n{result.stdout}")
+    assembly.touch()
+    return program
+
+
+def find_linger():
+    """The program under test: $LINGER, or the newest of the build folders."""
+    if "LINGER" in os.environ:
+        return pathlib.Path(os.environ["LINGER"]).resolve()
+    built = [p for p in (REPO / "build").glob("*/linger") if p.is_file()] + [p for p in [REPO / "build" / "linger"] if p.is_file()]
+    if not built:
+        raise Failed("linger is not built: `meson setup build/dev && ninja -C build/dev`, or name it in $LINGER")
+    return max(built, key=lambda p: p.stat().st_mtime)
+
+
+def runtime_folder(version):
+    """Where the runtime of that version lies: `dotnet --list-runtimes`."""
+    listing = subprocess.run(["dotnet", "--list-runtimes"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = re.search(rf"^Microsoft\.NETCore\.App {re.escape(version)} \[(.*)\]$", listing, re.MULTILINE)
+    if not found:
+        raise Failed(f"dotnet --list-runtimes does not list {version}:\n{listing}")
+    return pathlib.Path(found[1]) / version
+
+
+def process_state(pid):
+    """'R', 'S', 'T' …, or None when it is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def thread_states(pid):
+    states = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            states[int(task.name)] = (task / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # It ended meanwhile.
+    return states
+
+
+def children(pid):
+    """Processes whose parent is `pid`, zombies too, as {pid: state}."""
+    found = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            found[int(stat.parent.name)] = fields[0]
+    return found
+
+
+def wait_until(condition, seconds=30):
+    """True as soon as the condition holds; False if it never did. A bound, not a measure."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return bool(condition())
+
+
+class App:
+    """A running test app, and the truth that it printed."""
+
+    def __init__(self, program, arguments=(), mode="workstation", lines=1, seconds=600):
+        self.process = subprocess.Popen([str(program), "--seconds", str(seconds), *map(str, arguments)], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment(MODES[mode]))
+        self.pid = self.process.pid
+        self._rest = b""
+        try:
+            self.truths = [json.loads(self.line()) for _ in range(lines)]
+        except BaseException:
+            self.kill()
+            raise
+        self.truth = self.truths[-1]
+
+    def line(self, seconds=120):
+        """The next line of its output."""
+        end = time.monotonic() + seconds
+        while b"\n" not in self._rest:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
+            piece = os.read(self.process.stdout.fileno(), 1 << 16) if ready else b""
+            if not piece:
+                raise Failed(f"{self.process.args[0]}: no further line of output (exit status {self.process.poll()})")
+            self._rest += piece
+        line, self._rest = self._rest.split(b"\n", 1)
+        return line
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Result:
+    """What a run of linger gave."""
+
+    def __init__(self, command, status, out, err):
+        self.command, self.status, self.out, self.err = command, status, out, err
+
+    def __repr__(self):
+        return f"$ {' '.join(self.command)}\n{self.out[:2000]}\n{self.err[:2000]}\n[{self.status}]"
+
+    def reports(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Lab:
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="linger-e2e-"))
+        self.linger_program = find_linger()
+        self._lock = threading.Lock()
+        self._made = {}
+        self._apps = []
+        self._pool = concurrent.futures.ThreadPoolExecutor(2)
+        self._closing = False
+
+    def once(self, key, make):
+        """make(), but once per key; others who ask meanwhile wait for it."""
+        with self._lock:
+            future = self._made.get(key)
+            mine = future is None
+            if mine:
+                future = self._made[key] = concurrent.futures.Future()
+        if mine:
+            try:
+                future.set_result(make())
+            except BaseException as e:
+                future.set_exception(e)
+        return future.result()
+
+    def prefetch(self, function, *arguments):
+        def work():
+            if not self._closing:
+                try:
+                    function(*arguments)
+                except BaseException:
+                    pass  # The test that needs it asks again, and is told.
+        self._pool.submit(work)
+
+    def close(self):
+        self._closing = True
+        self._pool.shutdown(wait=True)
+        with self._lock:
+            apps, self._apps = self._apps, []
+        for app in apps:
+            app.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- programs ----
+
+    def program(self, name):
+        if name == "oracle":
+            folder, shared = HERE / "oracle", [HERE.parent / "Directory.Build.props"]
+        elif name == "HeapGen":
+            folder, shared = REPO / "bench" / "apps" / name, [REPO / "bench" / "apps" / "Directory.Build.props"]
+        else:
+            folder, shared = HERE / "apps" / name, [HERE / "apps" / "Common", HERE.parent / "Directory.Build.props"]
+        # One at a time: they share folders.
+        return self.once(("program", name), lambda: self._build_alone(name, folder, shared))
+
+    _building = threading.Lock()
+
+    def _build_alone(self, name, folder, shared):
+        with self._building:
+            return build(name, folder, *shared)
+
+    def support(self, name):
+        """A program of tests/support, beside the linger under test."""
+        program = self.linger_program.parent / "tests" / "support" / name
+        if not program.exists():
+            raise Failed(f"{program} is not built")
+        return program
+
+    # ---- targets ----
+
+    def start(self, name, mode="workstation", arguments=(), lines=1, seconds=600):
+        """An app of the test's own, ended with the session at the latest."""
+        app = App(self.program(name), arguments, mode, lines, seconds)
+        with self._lock:
+            self._apps.append(app)
+        return app
+
+    def app(self, name, mode):
+        """The app that tests share, blocked after it printed its truth."""
+        arguments, lines = ([], 1) if name != "Web" else (["--self-load", SELF_LOAD], 2)
+        return self.once(("app", name, mode), lambda: self.start(name, mode, arguments, lines))
+
+    def core(self, name, mode, kind="withheap"):
+        """A core of that app: `full`, `withheap` and `normal` are createdump's, `gcore` is gdb's."""
+        return self.once(("core", name, mode, kind), lambda: self.dump(self.app(name, mode), kind, f"{name}-{mode}-{kind}.core"))
+
+    def dump(self, app, kind, file):
+        path = self.folder / file
+        if kind == "gcore":
+            command = ["gcore", "-o", str(path), str(app.pid)]
+        else:
+            command = [str(runtime_folder(app.truth["runtime"]) / "createdump"), f"--{kind}", "-f", str(path), str(app.pid)]
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+        if kind == "gcore" and result.returncode == 0:
+            path = path.with_name(f"{path.name}.{app.pid}")
+        if result.returncode != 0 or not path.exists():
+            raise Failed(f"{' '.join(command)}:\n{result.stdout}")
+        return path
+
+    def oracle(self, name, mode):
+        """ClrMD's report on that app's core, and the file with all objects and their references."""
+        def make():
+            core = self.core(name, mode)
+            report, objects = self.folder / f"{name}-{mode}.oracle", self.folder / f"{name}-{mode}.objects"
+            program = self.program("oracle")
+            result = subprocess.run([str(program), str(core), "--mapped", "--out", str(report), "--objects", str(objects), "--refs"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, env=clean_environment())
+            if result.returncode != 0:
+                raise Failed(f"oracle {core}:\n{result.stdout}")
+            return json.loads(report.read_text()), objects
+        return self.once(("oracle", name, mode), make)
+
+    # ---- linger ----
+
+    def linger(self, *arguments, status=0, timeout=LIMIT, **keywords):
+        """Runs it. `status` is the exit status it must have, or None."""
+        command = [str(self.linger_program), *map(str, arguments)]
+        keywords = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, "env": clean_environment(), **keywords}
+        done = subprocess.run(command, timeout=timeout, **keywords)
+        result = Result(command, done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode("utf-8", "replace"))
+        assert status is None or result.status == status, result
+        return result
+
+    def report(self, target, command):
+        return self.reports(target, [command])[0]
+
+    def reports(self, target, commands):
+        """The reports of several commands on one opening of a target."""
+        if not commands:
+            return []
+        words = [word for command in commands for word in ("-c", command)]
+        reports = self.linger("open", target, *words, "--json").reports()
+        assert len(reports) == len(commands)
+        return reports
+
+    def said(self, name, mode, command):
+        """linger's report on the core that the oracle read too."""
+        return self.once(("said", name, mode, command), lambda: self.report(self.core(name, mode), command))
