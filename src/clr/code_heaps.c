@@ -9,7 +9,14 @@
 #include "clr/native_heaps.h"
 #include "util/map.h"
 
-enum { LEVELS = 5, ENTRIES = 256, MAX_TABLES = 1 << 14, MAX_FRAGMENTS = 1 << 18, SECTION_CODEHEAP = 2 };
+enum {
+    LEVELS = 5,
+    ENTRIES = 256,
+    MAX_TABLES = 1 << 14,
+    MAX_FRAGMENTS = 1 << 18,
+    SECTION_CODEHEAP = 2,
+    PAGE = 4096
+};
 
 struct walk {
     struct lg_clr *clr;
@@ -53,6 +60,7 @@ static struct lg_error *add_code_heap(struct lg_clr *clr, uint64_t section, uint
         return lg_error_new(LG_ERR_CORRUPT,
                             "RangeSection at %#jx: %#jx to %#jx, and its code ends at %#jx",
                             (uintmax_t)section, (uintmax_t)begin, (uintmax_t)end, (uintmax_t)used_end);
+    begin -= begin % PAGE; // That of dynamic methods begins behind a small header of its own.
     struct lg_native_heap heap = { .owner = "JIT Manager",
                                    .owner_address = jit_manager,
                                    .kind = kind_of(clr, node, begin, end),

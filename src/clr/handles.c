@@ -263,6 +263,12 @@ static struct lg_error *check_objects(const struct lg_clr *clr)
     }
     if (!first)
         return NULL;
+    if (clr->info.gc_in_progress) { // Objects have moved, and not every handle knows yet.
+        lg_target_note(clr->target,
+                       "A GC was in progress: %zu of %zu handles hold what is no object now.", outside,
+                       clr->handles.len);
+        return NULL;
+    }
     return lg_error_new(
         LG_ERR_CORRUPT,
         "%zu of %zu handles hold what lies in no heap segment: the one at %#jx holds %#jx, %#jx",
