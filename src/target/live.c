@@ -30,7 +30,8 @@ struct lg_live {
     int proc;                   // /proc/PID of the process itself.
     int mem;                    // The memory that is read.
     atomic_int reading;         // The process whose memory that is; 0: gone.
-    struct lg_page_cache cache; // Of memory that holds still; a peek has none.
+    bool is_copy;               // What is read is a copy: it holds still, so
+    struct lg_page_cache cache; // its pages are fetched once.
     struct lg_error *err;       // Of the keeper's last job.
 };
 
@@ -58,7 +59,7 @@ static size_t live_read(struct lg_target *target, uint64_t address, void *buf, s
     size_t done = 0;
     if (atomic_load(&live->reading) == 0)
         return 0;
-    if (lg_page_cache_read(&live->cache, address, buf, len, fetch_page, live))
+    if (live->is_copy && lg_page_cache_read(&live->cache, address, buf, len, fetch_page, live))
         return len;
     while (done < len) {
         size_t left = len - done;
@@ -188,6 +189,7 @@ static struct lg_error *look(struct lg_live *live)
 {
     struct lg_target *target = &live->target;
     int pid = live->freeze.copy ? live->freeze.copy : target->pid;
+    live->is_copy = live->freeze.copy != 0;
     _cleanup_close_ int proc = lg_proc_open(pid);
     live->mem = proc < 0 ? -1 : openat(proc, "mem", O_RDONLY | O_CLOEXEC);
     if (live->mem < 0)
