@@ -69,6 +69,8 @@ struct lg_error *lg_core_read_notes(struct lg_core *core, const void *bytes, siz
             err = read_thread(core, &note);
         else if (lg_note_is(&note, "CORE", NT_PRPSINFO))
             read_process(core, &note);
+        else if (lg_note_is(&note, "LINUX", NT_X86_XSTATE))
+            core->saves_changes = true; // createdump writes general and FPU registers only.
     }
     if (!err && notes.failed)
         lg_target_note(&core->target,

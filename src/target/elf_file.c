@@ -163,11 +163,24 @@ static bool add_rela(struct lg_elf_file *file, uint64_t address, uint64_t size)
     return rela != NULL;
 }
 
-static bool add_relative(struct lg_elf_file *file, uint64_t address)
+// A run of the file's words: relative relocations come in order, one system call for each is too slow.
+struct run {
+    uint64_t start;
+    size_t len;
+    uint8_t bytes[4096];
+};
+
+static bool add_relative(struct lg_elf_file *file, struct run *run, uint64_t address)
 {
     uint64_t value;
-    if (!lg_target_u64(&file->target, address, &value))
-        return false;
+    if (run->len < sizeof(value) || address < run->start
+        || address - run->start > run->len - sizeof(value)) {
+        run->start = address;
+        run->len = lg_target_read(&file->target, address, run->bytes, sizeof(run->bytes));
+        if (run->len < sizeof(value))
+            return false;
+    }
+    memcpy(&value, run->bytes + (address - run->start), sizeof(value));
     return lg_vec_push(&file->relocations, (struct lg_relocation){ address, value, true });
 }
 
@@ -178,16 +191,17 @@ static bool add_relr(struct lg_elf_file *file, uint64_t address, uint64_t size)
     if (size == 0)
         return true;
     _cleanup_free_ uint64_t *relr = read_table(file, address, size);
+    struct run run = { 0 };
     uint64_t next = 0;
     for (size_t i = 0; relr && i < size / sizeof(*relr); i++) {
         if (!(relr[i] & 1)) {
-            if (!add_relative(file, relr[i]))
+            if (!add_relative(file, &run, relr[i]))
                 return false;
             next = relr[i] + 8;
             continue;
         }
         for (unsigned bit = 0; bit < 63; bit++) {
-            if (relr[i] >> (bit + 1) & 1 && !add_relative(file, next + 8 * bit))
+            if (relr[i] >> (bit + 1) & 1 && !add_relative(file, &run, next + 8 * bit))
                 return false;
         }
         next += 63 * 8;
@@ -201,10 +215,21 @@ static int by_address(const void *a, const void *b)
     return (x->address > y->address) - (x->address < y->address);
 }
 
+// As linkers mostly leave them.
+static bool is_sorted(const struct lg_elf_file *file)
+{
+    for (size_t i = 1; i < file->relocations.len; i++) {
+        if (file->relocations.at[i - 1].address > file->relocations.at[i].address)
+            return false;
+    }
+    return true;
+}
+
 // Two relocations of overlapping words: neither is known.
 static void sort_out(struct lg_elf_file *file)
 {
-    qsort(file->relocations.at, file->relocations.len, sizeof(*file->relocations.at), by_address);
+    if (!is_sorted(file))
+        qsort(file->relocations.at, file->relocations.len, sizeof(*file->relocations.at), by_address);
     size_t kept = 0;
     for (size_t i = 0; i < file->relocations.len; i++) {
         struct lg_relocation *one = &file->relocations.at[i];

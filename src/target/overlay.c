@@ -8,10 +8,10 @@
 //           the file's own layout, and the file is older than the core
 //     else  the file is not read: a note says which one was expected
 //
-// What the process may have written is not in any file. So of writable memory only what is certain is
-// told: words that the dynamic linker relocates by rule, the initial values of an ELF image's data
-// (noted), and mappings that the core lists without saving them, which the kernel does for untouched
-// ones. docs/cores.md has the reasons.
+// What the process may have written is in no file. Kernel and gdb save whatever was written, so what
+// they left out is as in the file. createdump does not: of writable memory that it left out only the
+// data of an ELF image is told, relocated by rule and as the file starts it (noted). docs/cores.md has
+// the reasons.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -273,15 +273,40 @@ static void tell_missing(struct lg_overlay *overlay, const struct overlay_file *
         remember(overlay, &overlay->missing, file->path, text);
 }
 
+// The PT_LOAD that a range shows, or NULL.
+static const Elf64_Phdr *load_of(const struct overlay_file *file, const struct lg_range *range)
+{
+    for (size_t i = 0; i < file->elf.loads.len; i++) {
+        const Elf64_Phdr *ph = &file->elf.loads.at[i];
+        uint64_t address = range->start - file->bias, start = ph->p_vaddr / PAGE * PAGE;
+        if (address >= start && address < ph->p_vaddr + ph->p_memsz
+            && address - ph->p_vaddr == range->offset - ph->p_offset)
+            return ph;
+    }
+    return NULL;
+}
+
+// Whether data is to be told from the file: then as the dynamic linker left it.
+static bool needs_relocations(const struct lg_core *core, const struct overlay_file *file)
+{
+    for (size_t i = 0; i < file->ranges.len; i++) {
+        const struct lg_range *range = &core->target.ranges.at[file->ranges.at[i]];
+        const Elf64_Phdr *load = load_of(file, range);
+        if (load && load->p_flags & PF_W && range->saved < range->end - range->start)
+            return true;
+    }
+    return false;
+}
+
 // The bias follows from where the image's first page is.
 static bool locate(const struct lg_core *core, struct overlay_file *file,
                    const struct identity *expected)
 {
-    uint64_t base = expected->base;
     if (!file->is_elf)
         return true;
-    file->bias = base - file->elf.image.base;
-    return base != 0 && lg_elf_file_read_relocations(&file->elf);
+    file->bias = expected->base - file->elf.image.base;
+    return expected->base != 0
+           && (!needs_relocations(core, file) || lg_elf_file_read_relocations(&file->elf));
 }
 
 static void identify(struct lg_core *core, struct overlay_file *file)
@@ -312,19 +337,6 @@ static void identify(struct lg_core *core, struct overlay_file *file)
 
 // ---- what may be read of it ----
 
-// The PT_LOAD that a range shows, or NULL.
-static const Elf64_Phdr *load_of(const struct overlay_file *file, const struct lg_range *range)
-{
-    for (size_t i = 0; i < file->elf.loads.len; i++) {
-        const Elf64_Phdr *ph = &file->elf.loads.at[i];
-        uint64_t address = range->start - file->bias, start = ph->p_vaddr / PAGE * PAGE;
-        if (address >= start && address < ph->p_vaddr + ph->p_memsz
-            && address - ph->p_vaddr == range->offset - ph->p_offset)
-            return ph;
-    }
-    return NULL;
-}
-
 // Past the relocated read-only part, data may have changed since the file was loaded.
 static bool is_changeable(const struct overlay_file *file, const struct lg_range *range)
 {
@@ -341,14 +353,14 @@ static void admit_range(struct lg_core *core, struct overlay_file *file, uint32_
     if (range->saved == range->end - range->start)
         return;
     const Elf64_Phdr *load = file->is_elf ? load_of(file, range) : NULL;
-    bool is_listed = part->segment != LG_NONE;
     bool is_writable = load           ? load->p_flags & PF_W
-                       : file->is_elf ? !is_listed || range->access & LG_WRITE
+                       : file->is_elf ? range->access == 0 || range->access & LG_WRITE
                                       : lg_pe_is_writable(&file->pe, map->offset, map->end - map->start);
-    if (is_writable && !is_listed && !load)
-        return;
-    if (is_writable && !is_listed && is_changeable(file, range))
-        file->has_initial_data = true;
+    if (is_writable && !core->saves_changes) {
+        if (!load)
+            return;
+        file->has_initial_data |= is_changeable(file, range);
+    }
     part->overlay = (uint32_t)(file - core->overlay->files.at);
 }
 

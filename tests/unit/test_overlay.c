@@ -119,6 +119,8 @@ struct mapping {
     uint64_t start, end, page_offset;
 };
 
+static bool by_kernel; // The next core has the notes that tell so.
+
 // A core of these parts; the mappings are all of one file.
 static void write_core(const struct part *parts, size_t part_count, const char *path,
                        const struct mapping *mappings, size_t mapping_count)
@@ -148,6 +150,14 @@ static void write_core(const struct part *parts, size_t part_count, const char *
     memcpy(core + at + 12, "CORE", 5);
     memcpy(core + at + 20, note, nhdr.n_descsz);
     Elf64_Phdr ph = { PT_NOTE, 0, at, 0, 0, 20 + nhdr.n_descsz, 0, 4 };
+    if (by_kernel) {
+        Elf64_Nhdr state = { 6, 0, NT_X86_XSTATE };
+        ph.p_filesz = (ph.p_filesz + 3) / 4 * 4;
+        memcpy(core + at + ph.p_filesz, &state, sizeof(state));
+        memcpy(core + at + ph.p_filesz + 12, "LINUX", 6);
+        ph.p_filesz += 20;
+        by_kernel = false;
+    }
     memcpy(core + sizeof(eh), &ph, sizeof(ph));
     for (size_t i = 0; i < part_count; i++) {
         at += PAGE;
@@ -340,8 +350,7 @@ static void an_assembly_is_known_by_stamp_and_size(void **state)
     lg_target_free(target);
 }
 
-// The kernel lists what it does not save, and does not save what was never written.
-static void writable_memory_that_the_core_lists_unsaved_is_as_in_the_file(void **state)
+static void kernel_and_gdb_save_all_that_was_written(void **state)
 {
     const struct mapping mappings[] = { { BASE, BASE + PAGE, 0 },
                                         { BASE + 0x2000, BASE + 0x3000, 1 },
@@ -349,12 +358,15 @@ static void writable_memory_that_the_core_lists_unsaved_is_as_in_the_file(void *
     build_pe(pe_file, 7);
     const struct part parts[] = { { BASE, BASE + PAGE, pe_file, 0x200 },
                                   { BASE + 0x3000, BASE + 0x4000, NULL, 0 } };
-    write_core(parts, 2, file_path, mappings, 3);
     write_file(file_path, pe_file, sizeof(pe_file));
-    _cleanup_(lg_target_freep) struct lg_target *target = open_core();
-    uint8_t buf[8];
-    assert_int_equal(lg_target_read(target, BASE + 0x3010, buf, 8), 8);
-    assert_memory_equal(buf, pe_file + 2 * PAGE + 0x10, 8);
+    for (size_t listed = 1; listed <= 2; listed++) {
+        by_kernel = true;
+        write_core(parts, listed, file_path, mappings, 3);
+        _cleanup_(lg_target_freep) struct lg_target *target = open_core();
+        uint8_t buf[8];
+        assert_int_equal(lg_target_read(target, BASE + 0x3010, buf, 8), 8);
+        assert_memory_equal(buf, pe_file + 2 * PAGE + 0x10, 8);
+    }
 }
 
 // Expects that nothing of `path` is read or waited for.
@@ -428,7 +440,7 @@ int main(void)
         OVERLAY_TEST(a_file_younger_than_the_core_is_not_believed_without_proof),
         OVERLAY_TEST(a_file_that_does_not_fit_its_mappings_is_not_believed_without_proof),
         OVERLAY_TEST(an_assembly_is_known_by_stamp_and_size),
-        OVERLAY_TEST(writable_memory_that_the_core_lists_unsaved_is_as_in_the_file),
+        OVERLAY_TEST(kernel_and_gdb_save_all_that_was_written),
         OVERLAY_TEST(only_regular_files_of_that_name_are_opened),
         OVERLAY_TEST(any_word_of_a_file_may_hold_anything),
     };
