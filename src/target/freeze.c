@@ -17,7 +17,7 @@
 enum {
 
     NAP_NS = 500 * 1000,
-    PATIENCE_MS = 3,    // With threads asleep in the kernel, for as long as the others stand still.
+    PATIENCE_MS = 10,   // With threads asleep in the kernel, for as long as the others stand still.
     DEADLINE_MS = 5000, // A thread that wants to run gets a processor by then, whatever the load.
     ROUNDS_MAX = 1000,  // Each stops all threads that there are when it starts.
 };

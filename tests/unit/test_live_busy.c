@@ -18,7 +18,8 @@ static void open_and_free(int pid)
 {
     struct lg_target *target = NULL;
     assert_ok(lg_live_open(pid, &target));
-    assert_int_equal(target->notes.len, 0);
+    for (size_t i = 0; i < target->notes.len; i++)
+        assert_null(strstr(target->notes.at[i], "cannot be copied"));
     lg_target_free(target);
 }
 
@@ -296,7 +297,7 @@ static void a_tracer_may_be_killed_at_any_moment(void **state)
     prey_start(&prey, count_in_threads);
     prey_await(&prey, THREADS);
     srand(1);
-    for (int i = 0; i < 20 * soak(); i++) {
+    for (int i = 0; i < 12 * soak(); i++) {
         int tracer = fork();
         assert_true(tracer >= 0);
         if (tracer == 0) {
