@@ -109,6 +109,17 @@ static struct lg_error *check_needs(const struct lg_runner *runner, const struct
     return NULL;
 }
 
+// Whatever a command made of a target that was taken away under it is nothing to print.
+static struct lg_error *check_lost(const struct lg_runner *runner, struct lg_error *err)
+{
+    if (lg_cancelled() || !lg_session_is_lost(runner->session))
+        return err;
+    lg_error_free(err);
+    int pid = lg_session_target(runner->session)->pid;
+    return lg_error_new(LG_ERR_FAULT, "process %d, or its copy, was killed while it was being read%s",
+                        pid, runner->prompting ? "; 'refresh' takes another copy" : "; try again");
+}
+
 static struct lg_error *run(struct lg_runner *runner, const struct lg_command *command,
                             const struct lg_args *args, struct lg_report **ret)
 {
@@ -117,10 +128,15 @@ static struct lg_error *run(struct lg_runner *runner, const struct lg_command *c
     struct lg_error *err = check_needs(runner, command);
     if (!err)
         err = command->run(runner->session, args, ret);
+    if (command->needs == LG_NEEDS_HEAP)
+        err = check_lost(runner, err);
     if (!err && *ret)
         lg_session_describe(runner->session, *ret);
     if (!err && *ret && lg_report_failed(*ret))
         err = &lg_no_memory;
+    // The last look at the target: it need not wait, or keep its copy, while somebody reads the report.
+    if (command->needs == LG_NEEDS_HEAP && !runner->prompting)
+        lg_session_end(runner->session);
     return lg_error_context(err, "%s", command->name);
 }
 
@@ -137,8 +153,7 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
     struct lg_error *err = run(&how, command, args, &report);
     if (!err && report)
         err = print_report(&how, report, lg_args_text(args, "o"));
-    if (!err)
-        print_notes(&how, report);
+    print_notes(&how, err ? NULL : report);
     if (!err && command->needs == LG_OPENS_TARGET && lg_args_has(args, "c")) {
         how.prompting = true;
         err = lg_runner_script(&how, args);

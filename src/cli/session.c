@@ -49,13 +49,28 @@ static void forget(struct lg_session *session)
     session->clr = NULL;
 }
 
-static void close_target(struct lg_session *session)
+static void add_pause(struct lg_pauses *pauses, double ms)
 {
-    forget(session);
+    if (ms < 0)
+        return;
+    pauses->count++;
+    pauses->total_ms += ms;
+    pauses->longest_ms = ms > pauses->longest_ms ? ms : pauses->longest_ms;
+}
+
+static void free_target(struct lg_session *session)
+{
     pthread_mutex_lock(&session->lock);
     lg_target_free(session->target);
     session->target = NULL;
     pthread_mutex_unlock(&session->lock);
+}
+
+static void close_target(struct lg_session *session)
+{
+    forget(session);
+    session->pauses = lg_session_pauses(session);
+    free_target(session);
 }
 
 void lg_session_free(struct lg_session *session)
@@ -77,22 +92,13 @@ void lg_session_end(struct lg_session *session)
 
 // ---- opening ----
 
-static void count_pause(struct lg_session *session)
-{
-    double ms = session->target->pause_ms;
-    if (ms < 0)
-        return;
-    session->pauses.count++;
-    session->pauses.total_ms += ms;
-    session->pauses.longest_ms = ms > session->pauses.longest_ms ? ms : session->pauses.longest_ms;
-}
-
 static struct lg_error *retake(struct lg_session *session, unsigned delay_ms)
 {
     forget(session);
+    session->pauses = lg_session_pauses(session);
     struct lg_error *err = lg_target_retake(session->target, delay_ms);
-    if (!err)
-        count_pause(session);
+    if (err)
+        free_target(session); // Its pauses are counted.
     return err;
 }
 
@@ -150,7 +156,6 @@ struct lg_error *lg_session_open(struct lg_session *session, const char *spec)
     pthread_mutex_unlock(&session->lock);
     if (err)
         return err;
-    count_pause(session);
     err = open_heap(session);
     if (err)
         close_target(session);
@@ -200,7 +205,10 @@ struct lg_heap *lg_session_heap(const struct lg_session *session)
 }
 struct lg_pauses lg_session_pauses(const struct lg_session *session)
 {
-    return session->pauses;
+    struct lg_pauses pauses = session->pauses;
+    if (session->target)
+        add_pause(&pauses, lg_live_pause_ms(session->target));
+    return pauses;
 }
 
 static struct lg_error *make_stats(struct lg_session *session)
@@ -265,6 +273,11 @@ struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_ro
 
 // ---- reporting ----
 
+bool lg_session_is_lost(const struct lg_session *session)
+{
+    return session->target && lg_live_is_lost(session->target);
+}
+
 static const char *target_kind(const struct lg_target *target)
 {
     return target->kind == LG_TARGET_PROCESS ? "process"
@@ -293,9 +306,11 @@ void lg_session_describe(const struct lg_session *session, struct lg_report *rep
         .kind = target_kind(target),
         .pid = target->pid,
         .path = target->path,
-        .pause_ms = target->pause_ms < 0 ? -1 : (double)(uint64_t)(target->pause_ms * 1000) / 1000,
+        .pause_ms = lg_live_pause_ms(target),
         .taken = format_time(&target->taken, taken),
     };
+    if (about.pause_ms >= 0)
+        about.pause_ms = (double)(uint64_t)(about.pause_ms * 1000) / 1000; // To the microsecond.
     if (session->clr) {
         const struct lg_clr_info *info = lg_clr_info(session->clr);
         about.runtime = info->version;

@@ -26,6 +26,10 @@ LG_MUST_CHECK struct lg_error *lg_session_open(struct lg_session *session, const
 // on is not there.
 void lg_session_end(struct lg_session *session);
 
+// Is what was being read gone: a copy or a process that someone killed? Then whatever was read since may
+// be wrong.
+bool lg_session_is_lost(const struct lg_session *session);
+
 // A new picture of a live process. What the old one told is void.
 LG_MUST_CHECK struct lg_error *lg_session_refresh(struct lg_session *session);
 

@@ -110,6 +110,28 @@ def test_refresh_takes_another_copy(prompt):
     assert "Order" in prompt("dumpheap -stat -type Order")
 
 
+def kill_copy(app):
+    assert children(app.pid)
+    for pid in children(app.pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_copy_that_is_killed_is_replaced_or_said_to_be_gone(lab, tmp_path):
+    app = lab.start("Leak")
+    prompt = Prompt(lab, tmp_path, app.pid)
+    kill_copy(app)
+    said = prompt("dumpheap -stat -type Order")  # The first walk finds out, and takes another.
+    assert re.search(r"Order$", said, re.MULTILINE) and "paused 2 times" in said
+    kill_copy(app)
+    assert "was killed while it was being read; 'refresh' takes another copy" in prompt("dumpheap -type Order")
+    assert "paused 3 times" in prompt("refresh")
+    assert re.search(r"Order$", prompt("dumpheap -stat -type Order"), re.MULTILINE)
+    app.kill()
+    assert re.search("error: .*no such process", prompt("refresh"))
+    assert "no target is open" in prompt("dumpheap -stat")
+    assert prompt.end() == 0
+
+
 def test_long_output_goes_to_the_pager(lab, app, tmp_path):
     prompt = Prompt(lab, tmp_path, app.pid, LINGER_PAGER="sed 's/^/paged /' | head -3")
     assert prompt("dumpheap -stat").count("paged ") == 3
