@@ -252,8 +252,8 @@ static void add_root(const struct printer *printer, const struct lg_chain *chain
         lg_cell_number(table, root->thread->os_id);
     else
         lg_cell_null(table);
-    const struct lg_thread *os = root->thread ? root->thread->thread : NULL;
-    cell_text_if(table, os && os->name[0], os ? os->name : NULL);
+    _cleanup_free_ char *thread = root->thread ? lg_thread_name(printer->clr, root->thread) : NULL;
+    lg_cell_text(table, thread);
     lg_cell_null(table); // Frames need an unwinder that knows managed code.
     cell_text_if(table, is_register, root->name);
     lg_cell_bool(table, root->conservative);

@@ -1,8 +1,11 @@
 #include "cli/support.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "cli/values.h"
 
 // ---- arguments ----
 
@@ -188,6 +191,27 @@ bool lg_object_read(struct lg_clr *clr, uint64_t address, struct lg_object *ret)
     uint64_t size = type->base_size + (uint64_t)count * type->component_size;
     *ret = (struct lg_object){ .address = address, .size = size, .type = type };
     return true;
+}
+
+// The managed Thread (dotnet/runtime System.Threading.Thread) is what the runtime's own has a handle of.
+char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread)
+{
+    struct lg_target *target = lg_clr_target(clr);
+    uint64_t address, name = 0;
+    struct lg_object object, text;
+    const struct lg_field *fields;
+    size_t count = 0;
+    if (!lg_target_u64(target, thread->exposed_handle, &address)
+        || !lg_object_read(clr, address, &object))
+        return NULL;
+    struct lg_error *err = lg_clr_fields(clr, object.type, &fields, &count);
+    for (size_t i = 0; !err && i < count; i++) {
+        if (!fields[i].is_static && strcmp(fields[i].name, "_name") == 0)
+            lg_target_u64(target, address + 8 + fields[i].offset, &name);
+    }
+    lg_error_free(err);
+    bool is_string = name && lg_object_read(clr, name, &text) && text.type->flags & LG_TYPE_STRING;
+    return is_string ? lg_string_text(target, name, NAME_MAX) : NULL;
 }
 
 const char *lg_object_generation(const struct lg_heap *heap, uint64_t address)

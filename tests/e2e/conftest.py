@@ -7,6 +7,11 @@ sys.path.insert(0, os.path.dirname(__file__))
 from lab import Lab  # noqa: E402
 
 _lab = None
+_begun = set()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sanitized: worth a run with a linger that was built under ASan and UBSan, and fast enough for it")
 
 
 @pytest.fixture(scope="session")
@@ -14,23 +19,22 @@ def lab():
     return _lab
 
 
-def pytest_collection_finish(session):
-    """Starts the apps of the oracle tests, and ClrMD on their cores, while other tests run."""
+def pytest_sessionstart():
     global _lab
-    if not session.items or session.config.option.collectonly:
-        return
     _lab = Lab()
-    wanted = []
-    for item in session.items:
-        params = getattr(item, "callspec", None) and item.callspec.params
-        if params and "app" in params and "mode" in params and "lab" in item.fixturenames:
-            key = (item.module.__name__, params["app"], params["mode"])
-            if key not in wanted:
-                wanted.append(key)
-    for module, app, mode in wanted:
-        _lab.prefetch(_lab.oracle if module == "test_oracle" else _lab.core, app, mode)
 
 
-def pytest_sessionfinish(session):
+def pytest_runtest_setup(item):
+    """When the first test of a file comes up: starts the apps that the others of the file are about, and ClrMD on their
+    cores. With xdist a worker has some of the files only, so not before."""
+    if item.module in _begun:
+        return
+    _begun.add(item.module)
+    params = [i.callspec.params for i in item.session.items if i.module is item.module and hasattr(i, "callspec")]
+    for app, mode in dict.fromkeys((p["app"], p["mode"]) for p in params if "app" in p and "mode" in p):
+        _lab.prefetch(_lab.oracle if item.module.__name__ == "test_oracle" else _lab.core, app, mode)
+
+
+def pytest_sessionfinish():
     if _lab:
         _lab.close()

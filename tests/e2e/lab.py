@@ -4,6 +4,7 @@ Everything is made once per session, when first asked for. What the oracle tests
 (`Lab.prefetch`), so that both processors have work. Processes are ended by their id, always.
 """
 import concurrent.futures
+import fcntl
 import json
 import os
 import pathlib
@@ -50,10 +51,18 @@ def newest(*paths):
 
 
 def build(name, folder, *shared):
-    """Builds a C# program unless what is there is newer than its sources."""
+    """Builds a C# program unless what is there is newer than its sources. One at a time, on the whole machine: they share
+    folders."""
+    BUILT.mkdir(parents=True, exist_ok=True)
+    with open(BUILT / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_alone(name, folder, *shared)
+
+
+def build_alone(name, folder, *shared):
     program = BUILT / name / name
     assembly = program.with_suffix(".dll")
-    if program.exists() and assembly.stat().st_mtime > newest(folder, *shared):
+    if program.exists() and assembly.exists() and assembly.stat().st_mtime > newest(folder, *shared):
         return program
     result = subprocess.run(["dotnet", "build", "-c", "Release", "-v", "q", "-nologo", str(folder)], text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=clean_environment(), timeout=600)
@@ -176,12 +185,17 @@ class Result:
 class Lab:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="linger-e2e-"))
-        self.linger_program = find_linger()
+        self._linger = None
         self._lock = threading.Lock()
         self._made = {}
         self._apps = []
         self._pool = concurrent.futures.ThreadPoolExecutor(2)
         self._closing = False
+
+    @property
+    def linger_program(self):
+        self._linger = self._linger or find_linger()
+        return self._linger
 
     def once(self, key, make):
         """make(), but once per key; others who ask meanwhile wait for it."""
@@ -224,14 +238,7 @@ class Lab:
             folder, shared = REPO / "bench" / "apps" / name, [REPO / "bench" / "apps" / "Directory.Build.props"]
         else:
             folder, shared = HERE / "apps" / name, [HERE / "apps" / "Common", HERE.parent / "Directory.Build.props"]
-        # One at a time: they share folders.
-        return self.once(("program", name), lambda: self._build_alone(name, folder, shared))
-
-    _building = threading.Lock()
-
-    def _build_alone(self, name, folder, shared):
-        with self._building:
-            return build(name, folder, *shared)
+        return self.once(("program", name), lambda: build(name, folder, *shared))
 
     def support(self, name):
         """A program of tests/support, beside the linger under test."""

@@ -1,0 +1,75 @@
+"""A live process and cores of it, in one frozen state: the same reports.
+
+The target is stopped by SIGSTOP meanwhile, as a shell's Ctrl-Z does, so that nothing can move between the pictures: apart from
+`target`, what is said has to be equal byte for byte. linger must leave such a target stopped as it was.
+"""
+import json
+import os
+import shutil
+import signal
+
+import pytest
+
+from lab import process_state, thread_states, wait_until
+
+COMMANDS = ["eeheap -gc", "dumpheap -stat", "dumpheap -gen gen0", "dumpheap -strings -stat", "gchandles", "finalizequeue"]
+TYPES = {"Roots": ["A1_Static", "A3_ThreadStatic", "A4_Local", "B1_DependentVal", "C8_InMixedArray", "Fin", "G1_InCollectibleStatic"],
+         "Types": ["App.Primitives", "App.Structs", "App.Strings", "App.Arrays", "App.Delegates", "App.Pointers"]}
+
+
+class Frozen:
+    def __init__(self, lab, app, mode):
+        self.lab, self.app = lab, lab.start(app, mode)
+        os.kill(self.app.pid, signal.SIGSTOP)
+        assert wait_until(lambda: set(thread_states(self.app.pid).values()) == {"T"})
+        names = {t["type"]: t["mt"] for t in lab.report(self.app.pid, "dumpheap -stat")["types"]}
+        lists = lab.reports(self.app.pid, [f"dumpheap -short -mt {names[t]}" for t in TYPES[app]])
+        addresses = [r["objects"][0]["address"] for r in lists]
+        self.commands = COMMANDS + [f"{verb} {a}" for a in addresses for verb in ("dumpobj", "gcroot")]
+        self.live = lab.reports(self.app.pid, self.commands)
+
+    def end(self):
+        self.app.kill()
+
+
+@pytest.fixture(params=[("Roots", "workstation"), ("Types", "workstation"), ("Roots", "datas"), ("Roots", "segments")], ids="-".join, scope="module")
+def frozen(lab, request):
+    frozen = Frozen(lab, *request.param)
+    yield frozen
+    frozen.end()
+
+
+def without_target(report, notes=True):
+    report = {k: v for k, v in report.items() if k != "target" and (notes or k != "incomplete")}
+    return json.dumps(report, ensure_ascii=False)
+
+
+def test_live_and_full_core_say_the_same(lab, frozen):
+    core = lab.dump(frozen.app, "full", f"frozen-{frozen.app.pid}.core")
+    for command, live, dead in zip(frozen.commands, frozen.live, lab.reports(core, frozen.commands)):
+        assert (live["target"]["kind"], dead["target"]["kind"]) == ("process", "core")
+        assert without_target(live) == without_target(dead), command
+    for command in frozen.commands[:3]:  # The text too.
+        assert lab.linger("open", frozen.app.pid, "-c", command).out == lab.linger("open", core, "-c", command).out
+    core.unlink()
+
+
+@pytest.mark.parametrize("kind", ["withheap", "gcore"])
+def test_live_and_other_cores_say_the_same(lab, frozen, kind):
+    """A heap core and one of gdb's lack what the files on disk have; that they say, and it is all the difference."""
+    if kind == "gcore" and not shutil.which("gcore"):
+        pytest.skip("gdb is not installed: no gcore")
+    core = lab.dump(frozen.app, kind, f"frozen-{frozen.app.pid}-{kind}.core")
+    for command, live, dead in zip(frozen.commands, frozen.live, lab.reports(core, frozen.commands)):
+        assert without_target(live, notes=False) == without_target(dead, notes=False), command
+    core.unlink()
+
+
+def test_a_stopped_target_stays_stopped_and_goes_on(lab, frozen):
+    assert set(thread_states(frozen.app.pid).values()) == {"T"}
+    before = frozen.lab.report(frozen.app.pid, "dumpheap -stat")
+    assert before["target"]["pause_ms"] >= 0
+    assert set(thread_states(frozen.app.pid).values()) == {"T"}
+    os.kill(frozen.app.pid, signal.SIGCONT)
+    assert wait_until(lambda: "T" not in thread_states(frozen.app.pid).values())
+    assert frozen.app.is_running() and process_state(frozen.app.pid) in "SR"
