@@ -23,6 +23,7 @@
 
 enum {
     SIGNALS_MAX = 32, // That are let through to find a thread that can make the copy.
+    REAP_TRIES = 20,
     REAPERS_MAX = 64, // Threads that are tried.
     COPY_MS = 5000,   // For a process that was just made to stop before its first instruction.
 
@@ -277,8 +278,12 @@ static void kill_copy(struct lg_freeze *freeze)
         while (waitpid(freeze->copy, &status, __WALL) == freeze->copy && WIFSTOPPED(status))
             ;
     }
-    if (is_its_zombie(freeze))
+    // A process that has just called exec has no C library yet that a thread could be sent to.
+    for (int tries = 0; tries < REAP_TRIES && is_its_zombie(freeze); tries++) {
+        if (tries > 0)
+            nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000000 }, NULL);
         reap(freeze);
+    }
     freeze->copy = 0;
 }
 

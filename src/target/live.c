@@ -179,9 +179,10 @@ static void note_what_is_odd(struct lg_live *live)
     for (size_t i = 0; i < target->threads.len; i++)
         unknown += !target->threads.at[i].has_registers;
     if (unknown > 0)
-        lg_target_note(target,
-                       "%zu threads, asleep in the kernel, did not stop: their registers are unknown",
-                       unknown);
+        lg_target_note(
+            target,
+            "%zu of %zu threads did not stop, being asleep in the kernel: %s registers are unknown",
+            unknown, target->threads.len, unknown == 1 ? "its" : "their");
 }
 
 // Looks at what is there now, the copy or the process itself.

@@ -1,0 +1,282 @@
+// Processes that change under the hands that hold their copy, and ones that live in a world of their
+// own.
+#include "prey.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "util/cleanup.h"
+
+enum { NOBODY = 65534, MANY = 300 };
+
+static int wait_for_byte(struct prey *prey)
+{
+    char byte;
+    atomic_fetch_add(&prey->shared->ready, 1);
+    return read(prey->pipe[0], &byte, 1) == 1 ? byte : 99;
+}
+
+// Becomes another program, which waits on its standard input.
+static int exec_when_told(struct prey *prey)
+{
+    dup2(prey->pipe[0], 0);
+    atomic_fetch_add(&prey->shared->ready, 1);
+    while (!atomic_load(&prey->shared->go))
+        sleep_ms(1);
+    execlp("cat", "cat", NULL);
+    return 1;
+}
+
+static void await_program(int pid, const char *name)
+{
+    char path[64], value[64] = "";
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    while (strncmp(value, name, strlen(name)) != 0 || value[strlen(name)] != '\n')
+        read_status(path, "Name", value, sizeof(value));
+}
+
+static void a_process_may_exec_while_its_copy_is_held(void **state)
+{
+    struct prey prey = { 0 };
+    prey_start(&prey, exec_when_told);
+    prey_await(&prey, 1);
+    _cleanup_(lg_target_freep) struct lg_target *target = NULL;
+    assert_ok(lg_live_open(prey.pid, &target));
+    atomic_store(&prey.shared->go, 1);
+    await_program(prey.pid, "cat");
+    sleep_ms(
+        10); // Until its C library is there, a thread that could wait for the copy cannot be sent to it.
+    assert_ok(lg_target_retake(target, 0));
+    lg_target_free(lg_steal(target));
+    assert_untouched(prey.pid);
+    assert_int_equal(prey_end(&prey), 0);
+}
+
+static void *end_soon(void *data)
+{
+    struct prey *prey = data;
+    atomic_fetch_add(&prey->shared->ready, 1);
+    while (!atomic_load(&prey->shared->go))
+        ;
+    return NULL;
+}
+
+static int end_other_thread(struct prey *prey)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, end_soon, prey) || pthread_join(thread, NULL))
+        return 1;
+    return wait_for_byte(prey);
+}
+
+static void the_thread_that_made_the_copy_may_end(void **state)
+{
+    struct prey prey = { 0 };
+    prey_start(&prey, end_other_thread);
+    prey_await(&prey, 1);
+    _cleanup_(lg_target_freep) struct lg_target *target = NULL;
+    assert_ok(lg_live_open(prey.pid, &target));
+    assert_int_equal(target->threads.len, 2);
+    atomic_store(&prey.shared->go, 1);
+    prey_await(&prey, 2);
+    lg_target_free(lg_steal(target));
+    assert_untouched(prey.pid);
+    prey_kill(&prey);
+}
+
+static void *wait_long(void *data)
+{
+    struct prey *prey = data;
+    atomic_fetch_add(&prey->shared->ready, 1);
+    while (!atomic_load(&prey->shared->go))
+        syscall(SYS_futex, &prey->shared->go, 0 /* FUTEX_WAIT */, 0, NULL, NULL, 0);
+    return NULL;
+}
+
+static int run_many(struct prey *prey)
+{
+    pthread_t threads[MANY];
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 64 << 10);
+    for (int i = 0; i < MANY; i++) {
+        if (pthread_create(&threads[i], &small, wait_long, prey))
+            return 1;
+    }
+    int byte = wait_for_byte(prey);
+    atomic_store(&prey->shared->go, 1);
+    syscall(SYS_futex, &prey->shared->go, 1 /* FUTEX_WAKE */, MANY, NULL, NULL, 0);
+    for (int i = 0; i < MANY; i++)
+        pthread_join(threads[i], NULL);
+    return byte;
+}
+
+static void hundreds_of_threads_are_stopped_and_let_go(void **state)
+{
+    struct prey prey = { 0 };
+    prey_start(&prey, run_many);
+    prey_await(&prey, MANY + 1);
+    for (int i = 0; i < 3; i++) {
+        struct lg_target *target = NULL;
+        assert_ok(lg_live_open(prey.pid, &target));
+        assert_int_equal(target->threads.len, MANY + 1);
+        for (size_t t = 0; t < target->threads.len; t++)
+            assert_true(target->threads.at[t].has_registers);
+        lg_target_free(target);
+    }
+    assert_untouched(prey.pid);
+    assert_int_equal(write(prey.pipe[1], "\4", 1), 1);
+    assert_int_equal(prey_end(&prey), 4);
+}
+
+static int limited(struct prey *prey)
+{
+    struct rlimit none = { 0, 0 };
+    if (setrlimit(RLIMIT_NPROC, &none) || setuid(NOBODY))
+        return 1;
+    prctl(PR_SET_DUMPABLE, 1);
+    return wait_for_byte(prey);
+}
+
+static void a_limit_on_processes_is_reported(void **state)
+{
+    struct prey prey = { 0 };
+    if (geteuid() != 0) {
+        print_message("skipped: needs another user\n");
+        return;
+    }
+    prey_start(&prey, limited);
+    prey_await(&prey, 1);
+    _cleanup_(lg_target_freep) struct lg_target *target = NULL;
+    assert_ok(lg_live_open(prey.pid, &target));
+    assert_int_equal(target->notes.len, 1);
+    assert_non_null(strstr(target->notes.at[0], "(clone: Resource temporarily unavailable)"));
+    lg_target_free(lg_steal(target));
+    assert_int_equal(write(prey.pipe[1], "\2", 1), 1);
+    assert_int_equal(prey_end(&prey), 2);
+}
+
+// The first process of a PID namespace: its parent waits for it.
+static int live_apart(struct prey *prey)
+{
+    if (unshare(CLONE_NEWPID) != 0)
+        return 97;
+    int status, pid = fork();
+    if (pid == 0)
+        _exit(run_many(prey));
+    atomic_store(&prey->shared->counts[0], (unsigned)pid);
+    atomic_fetch_add(&prey->shared->ready, 1);
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 96;
+}
+
+static bool start_apart(struct prey *prey)
+{
+    int pid = fork();
+    if (pid == 0)
+        _exit(unshare(CLONE_NEWPID) != 0);
+    int status;
+    if (waitpid(pid, &status, 0) != pid || status != 0) {
+        print_message("skipped: no right to make a PID namespace\n");
+        return false;
+    }
+    prey_start(prey, live_apart);
+    prey_await(prey, MANY + 2);
+    return true;
+}
+
+static void threads_have_the_numbers_of_their_own_namespace(void **state)
+{
+    struct prey prey = { 0 };
+    if (!start_apart(&prey))
+        return;
+    int pid = (int)atomic_load(&prey.shared->counts[0]);
+    for (int i = 0; i < 3; i++) {
+        struct lg_target *target = NULL;
+        assert_ok(lg_live_open(pid, &target));
+        assert_int_equal(target->threads.at[0].tid, pid);
+        for (unsigned t = 0; t < MANY + 1;
+             t++) // And a number for each copy, which is not waited for yet.
+            assert_true(target->threads.at[t].ns_tid >= t + 1 && target->threads.at[t].ns_tid < t + 8);
+        assert_int_equal(target->threads.at[0].ns_tid, 1);
+        lg_target_free(target);
+        assert_untouched(pid);
+    }
+    assert_int_equal(write(prey.pipe[1], "\6", 1), 1);
+    assert_int_equal(prey_end(&prey), 6);
+}
+
+static void the_end_of_a_namespace_does_not_wait_for_us(void **state)
+{
+    struct prey prey = { 0 };
+    if (!start_apart(&prey))
+        return;
+    _cleanup_(lg_target_freep) struct lg_target *target = NULL;
+    assert_ok(lg_live_open((int)atomic_load(&prey.shared->counts[0]), &target));
+    assert_int_equal(write(prey.pipe[1], "\6", 1), 1);
+    assert_int_equal(prey_end(&prey), 6); // The kernel kills the copy, and has to see its end.
+    assert_true(lg_live_is_lost(target));
+}
+
+static void *vfork_and_wait(void *data)
+{
+    struct prey *prey = data;
+    int pid = vfork(); // Returns when the child has ended; until then no signal reaches this thread.
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        atomic_fetch_add(&prey->shared->ready, 1);
+        while (!atomic_load(&prey->shared->go))
+            sched_yield();
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    atomic_fetch_add(&prey->shared->ready, 1);
+    return NULL;
+}
+
+static int vfork_in_thread(struct prey *prey)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, vfork_and_wait, prey))
+        return 1;
+    int byte = wait_for_byte(prey);
+    pthread_join(thread, NULL);
+    return byte;
+}
+
+static void a_thread_that_cannot_stop_now_is_let_go_when_it_can(void **state)
+{
+    struct prey prey = { 0 };
+    prey_start(&prey, vfork_in_thread);
+    prey_await(&prey, 2);
+    _cleanup_(lg_target_freep) struct lg_target *target = NULL;
+    assert_ok(lg_live_open(prey.pid, &target));
+    assert_int_equal(target->threads.len, 2);
+    assert_int_equal(target->notes.len, 1);
+    assert_string_equal(
+        target->notes.at[0],
+        "1 of 2 threads did not stop, being asleep in the kernel: its registers are unknown");
+    assert_true(target->threads.at[0].has_registers);
+    assert_false(target->threads.at[1].has_registers);
+    atomic_store(&prey.shared->go, 1);
+    prey_await(&prey, 3); // While we hold the copy.
+    lg_target_free(lg_steal(target));
+    assert_untouched(prey.pid);
+    assert_int_equal(write(prey.pipe[1], "\10", 1), 1);
+    assert_int_equal(prey_end(&prey), 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_process_may_exec_while_its_copy_is_held),
+        cmocka_unit_test(the_thread_that_made_the_copy_may_end),
+        cmocka_unit_test(hundreds_of_threads_are_stopped_and_let_go),
+        cmocka_unit_test(a_limit_on_processes_is_reported),
+        cmocka_unit_test(threads_have_the_numbers_of_their_own_namespace),
+        cmocka_unit_test(a_thread_that_cannot_stop_now_is_let_go_when_it_can),
+        cmocka_unit_test(the_end_of_a_namespace_does_not_wait_for_us),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
