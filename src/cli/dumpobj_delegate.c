@@ -59,14 +59,18 @@ static uint64_t word_at(const struct lg_object_view *view, uint64_t object, uint
 static void add_row(const struct lg_object_view *view, struct lg_table *table,
                     const struct layout *layout, uint64_t delegate)
 {
-    uint64_t target = word_at(view, delegate, layout->target);
+    // Without a `this` the target is the delegate itself, and says nothing.
     uint64_t aux = word_at(view, delegate, layout->method_aux);
+    uint64_t target = aux ? 0 : word_at(view, delegate, layout->target);
     uint64_t code = aux ? aux : word_at(view, delegate, layout->method);
     uint64_t method = lg_clr_method_from_code(view->clr, code);
     const char *name = method ? lg_clr_method_name(view->clr, method) : NULL;
     struct lg_object object;
     bool has_target = target && lg_object_read(view->clr, target, &object);
-    lg_cell_number(table, target);
+    if (target)
+        lg_cell_number(table, target);
+    else
+        lg_cell_null(table);
     if (method)
         lg_cell_number(table, method);
     else
