@@ -105,6 +105,9 @@ static struct lg_error *read_method_tables(struct lg_clr *clr)
         uint64_t variable;
         if (!lg_descriptor_global(clr->descriptor, known[i].name, &variable))
             return lg_error_new(LG_ERR_UNSUPPORTED, "the data descriptor has no %s", known[i].name);
+        if (variable < clr->image.base || variable >= clr->image.end)
+            return lg_error_new(LG_ERR_CORRUPT, "%s: its variable at %#jx is not in '%s'", known[i].name,
+                                (uintmax_t)variable, clr->image.path);
         if (!lg_target_u64(clr->target, variable, known[i].ret))
             return lg_error_new(LG_ERR_FAULT, "%s at %#jx: not readable", known[i].name,
                                 (uintmax_t)variable);
@@ -157,9 +160,18 @@ static struct lg_error *open_image(struct lg_clr *clr)
     return NULL;
 }
 
-// A core lacks what was not asked to be in it, and more often than not that is the cause.
+// A core lacks what was not asked to be in it, and more often than not that is the cause. A process
+// lacks nothing, but its pointers lead nowhere as long as the dynamic linker has not relocated them.
 static struct lg_error *explain(struct lg_clr *clr, struct lg_error *err)
 {
+    if (clr->target->kind == LG_TARGET_PROCESS && lg_error_kind(err) == LG_ERR_FAULT
+        && !clr->descriptor) {
+        struct lg_error *starting = lg_error_new(
+            LG_ERR_NOT_FOUND, ".NET runtime: %s: it is still being loaded; try again in a moment",
+            lg_error_message(err));
+        lg_error_free(err);
+        return starting;
+    }
     if (clr->target->kind != LG_TARGET_CORE || lg_error_kind(err) != LG_ERR_FAULT)
         return lg_error_context(err, ".NET runtime");
     struct lg_error *explained =
