@@ -22,15 +22,16 @@ static bool is_named(const char *path, const char *name)
     return strncmp(base, name, len) == 0 && (base[len] == 0 || strcmp(base + len, " (deleted)") == 0);
 }
 
-bool lg_runtime_image_is_single_file(const struct lg_image *image)
-{
-    return !is_named(image->path, LIBCORECLR);
-}
-
 static bool exports(const struct lg_image *image, const char *symbol)
 {
     uint64_t address, size;
     return lg_image_symbol(image, symbol, &address, &size);
+}
+
+// Only the hosts of single-file apps export it (reference clr.md A.1, measured).
+bool lg_runtime_image_is_single_file(const struct lg_image *image)
+{
+    return exports(image, "DotNetRuntimeInfo");
 }
 
 // ---- finding ----
