@@ -73,13 +73,21 @@ static void walk(struct lg_clr *clr)
     }
 }
 
-static struct lg_error *print_fields(struct lg_clr *clr, const struct lg_type *type)
+static void print_error(const char *what, struct lg_error *err)
+{
+    printf("error\t%s\t%s\n", what, lg_error_message(err));
+    lg_error_free(err);
+}
+
+static void print_fields(struct lg_clr *clr, const struct lg_type *type)
 {
     const struct lg_field *f;
     size_t count;
     struct lg_error *err = lg_clr_fields(clr, type, &f, &count);
-    if (err)
-        return err;
+    if (err) {
+        print_error(lg_clr_type_name(clr, type), err);
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         printf("field\t%" PRIx64 "\t%s\t%s\t%08x\t%u\t%u\t%s\t%" PRIx64 "\t%s\t%" PRIx64 "\n", type->mt,
                f[i].name, lg_clr_handle_name(clr, f[i].declaring_mt), f[i].token, f[i].offset,
@@ -89,10 +97,9 @@ static struct lg_error *print_fields(struct lg_clr *clr, const struct lg_type *t
                : f[i].is_static      ? "static"
                                      : "instance",
                f[i].address);
-    return NULL;
 }
 
-static struct lg_error *print_types(struct lg_clr *clr)
+static void print_types(struct lg_clr *clr)
 {
     walk(clr);
     uint32_t n = lg_clr_type_count(clr);
@@ -108,17 +115,11 @@ static struct lg_error *print_types(struct lg_clr *clr)
     for (uint32_t i = 0; i < n; i++) {
         const struct lg_field *fields;
         size_t count;
-        struct lg_error *err = lg_clr_fields(clr, lg_clr_type_at(clr, i), &fields, &count);
-        if (err)
-            return err;
+        lg_error_free(lg_clr_fields(clr, lg_clr_type_at(clr, i), &fields, &count));
     }
     printf("time\tfields of %u types\t%.2f\n", n, now_ms() - start);
-    for (uint32_t i = 0; i < n; i++) {
-        struct lg_error *err = print_fields(clr, lg_clr_type_at(clr, i));
-        if (err)
-            return err;
-    }
-    return NULL;
+    for (uint32_t i = 0; i < n; i++)
+        print_fields(clr, lg_clr_type_at(clr, i));
 }
 
 static struct lg_error *print_statics(struct lg_clr *clr)
@@ -176,7 +177,7 @@ int main(int argc, char **argv)
     if (!err && argc == 2)
         err = print_modules(clr);
     if (!err && argc == 2)
-        err = print_types(clr);
+        print_types(clr);
     if (!err && argc == 2)
         err = print_statics(clr);
     return err ? fail(err) : 0;

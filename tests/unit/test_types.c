@@ -5,6 +5,7 @@
 
 #include "clr/clr.h"
 #include "support/fake_types.h"
+#include "util/parallel.h"
 
 static struct lg_target *target;
 static struct lg_clr *clr;
@@ -73,6 +74,35 @@ static void types_are_read_once_and_numbered(void **state)
     assert_int_equal(matrix->component_size, 8);
     assert_int_equal(matrix->token, 0);
     assert_int_equal(lg_clr_type(clr, FT_MT(FT_INT32))->flags, LG_TYPE_VALUE);
+}
+
+enum { CROWD = 3000, ROUNDS = 4 };
+#define CROWD_MT(i) (UINT64_C(0x7e9000000000) + 0x100 * (uint64_t)(i))
+
+static void ask(void *data, size_t i, size_t worker)
+{
+    const struct lg_type **types = data;
+    types[i] = lg_clr_type(clr, CROWD_MT(i % CROWD));
+}
+
+static void several_threads_may_ask_at_once(void **state)
+{
+    static const struct lg_type *types[CROWD * ROUNDS];
+    static bool seen[CROWD];
+    for (uint64_t i = 0; i < CROWD; i++) {
+        fake_zeros(target, CROWD_MT(i), 0x100);
+        fake_u64(target, CROWD_MT(i) + 40, CROWD_MT(i) + 0x80);
+        fake_u64(target, CROWD_MT(i) + 0x80 + 16, CROWD_MT(i));
+    }
+    lg_parallel(CROWD * ROUNDS, ask, types);
+    assert_int_equal(lg_clr_type_count(clr), CROWD);
+    for (size_t i = 0; i < CROWD * ROUNDS; i++) {
+        assert_int_equal(types[i]->mt, CROWD_MT(i % CROWD));
+        assert_ptr_equal(types[i], types[i % CROWD]);
+        assert_ptr_equal(types[i], lg_clr_type_at(clr, types[i]->id));
+        assert_true(i >= CROWD || !seen[types[i]->id]);
+        seen[types[i]->id] = true;
+    }
 }
 
 static void what_is_no_method_table_is_no_type(void **state)
@@ -250,6 +280,7 @@ int main(void)
         TEST(names_are_those_of_the_debugger),
         TEST(type_descs_have_names_too),
         TEST(types_are_read_once_and_numbered),
+        TEST(several_threads_may_ask_at_once),
         TEST(what_is_no_method_table_is_no_type),
         TEST(modules_have_paths_and_images),
         TEST(without_metadata_there_are_tokens),
