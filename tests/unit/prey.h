@@ -124,21 +124,24 @@ static inline void prey_states(int pid, char *ret, size_t size, bool *is_traced_
         closedir(dir);
 }
 
-// How many processes have this parent; zombies apart.
+// How many children its threads have; zombies apart.
 static inline void count_children(int parent, int *alive_ret, int *zombies_ret)
 {
+    char path[512], value[64];
     *alive_ret = *zombies_ret = 0;
-    DIR *dir = opendir("/proc");
+    snprintf(path, sizeof(path), "/proc/%d/task", parent);
+    DIR *dir = opendir(path);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        char path[512], value[64];
-        snprintf(path, sizeof(path), "/proc/%s/status", entry->d_name);
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-            continue;
-        read_status(path, "PPid", value, sizeof(value));
-        if (!value[0] || atoi(value) != parent)
-            continue;
-        read_status(path, "State", value, sizeof(value));
-        *(value[0] == 'Z' ? zombies_ret : alive_ret) += 1;
+        int child;
+        snprintf(path, sizeof(path), "/proc/%d/task/%s/children", parent, entry->d_name);
+        FILE *f = fopen(path, "re");
+        while (f && fscanf(f, "%d", &child) == 1) {
+            snprintf(path, sizeof(path), "/proc/%d/status", child);
+            read_status(path, "State", value, sizeof(value));
+            *(value[0] == 'Z' ? zombies_ret : alive_ret) += value[0] != 0;
+        }
+        if (f)
+            fclose(f);
     }
     if (dir)
         closedir(dir);

@@ -254,7 +254,7 @@ static void *count_on(void *data)
     unsigned number = atomic_fetch_add(&prey->shared->ready, 1);
     while (!atomic_load(&prey->shared->go)) {
         atomic_fetch_add(&prey->shared->counts[number], 1);
-        if (number % 2)
+        if (number % THREADS > 1)
             sleep_ms(1);
     }
     return NULL;
