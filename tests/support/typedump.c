@@ -1,19 +1,22 @@
 // Prints what linger knows of a target's types, one record a line, tab-separated, for comparison with
 // another reader:
 //
-//     typedump TARGET
+//     typedump TARGET [data]
 //
 //     module  address name path dynamic|- collectible|-
 //     type    mt name                                                  every type with an object
 //     field   mt name declaring-type token offset element type type-mt instance|static|thread|rva
-//     address static  slot declaring-mt declaring-type field token element thread root    slot object
-//     thread time    what milliseconds
+//     address
+//     static  slot declaring-mt declaring-type field token element thread object
+//     root    slot object thread
+//     data    declaring-type field element address bytes     with `data`: statics outside the GC heap,
+//     16 bytes there time    what milliseconds
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "clr/clr.h"
+#include "clr/types_priv.h"
 
 static double now_ms(void)
 {
@@ -132,14 +135,60 @@ static struct lg_error *print_statics(struct lg_clr *clr)
     if (err)
         return err;
     printf("time\t%zu statics\t%.2f\n", count, now_ms() - start);
-    for (size_t i = 0; i < count; i++)
-        printf("static\t%" PRIx64 "\t%" PRIx64 "\t%s\t%s\t%08x\t%u\t%u\n", statics[i].slot,
+    for (size_t i = 0; i < count; i++) {
+        uint64_t object = 0;
+        lg_target_u64(lg_clr_target(clr), statics[i].slot, &object);
+        printf("static\t%" PRIx64 "\t%" PRIx64 "\t%s\t%s\t%08x\t%u\t%u\t%" PRIx64 "\n", statics[i].slot,
                statics[i].mt, lg_clr_handle_name(clr, statics[i].mt), statics[i].field, statics[i].token,
-               statics[i].element, statics[i].thread ? statics[i].thread->id : 0);
+               statics[i].element, statics[i].thread ? statics[i].thread->id : 0, object);
+    }
     err = lg_clr_thread_roots(clr, &roots, &count);
     for (size_t i = 0; !err && i < count; i++)
         printf("root\t%" PRIx64 "\t%" PRIx64 "\t%u\n", roots[i].slot, roots[i].object,
                roots[i].thread ? roots[i].thread->id : 0);
+    return err;
+}
+
+// Statics of primitive types lie outside the GC heap.
+static void print_data_of(struct lg_clr *clr, const struct lg_type *type)
+{
+    const struct lg_field *f;
+    size_t count;
+    struct lg_error *err = lg_clr_fields(clr, type, &f, &count); // Some types' cannot be told.
+    for (size_t i = 0; !err && i < count; i++) {
+        uint8_t bytes[16] = { 0 };
+        bool is_data = f[i].is_static && !f[i].is_thread_static && lg_element_size(f[i].element)
+                       && !lg_element_is_reference(f[i].element);
+        if (!is_data || f[i].declaring_mt != type->mt)
+            continue;
+        lg_target_read(lg_clr_target(clr), f[i].address, bytes, sizeof(bytes));
+        printf("data\t%s\t%s\t%u\t%" PRIx64 "\t", lg_clr_type_name(clr, type), f[i].name, f[i].element,
+               f[i].address);
+        for (size_t b = 0; b < sizeof(bytes); b++)
+            printf("%02x", bytes[b]);
+        putchar('\n');
+    }
+    lg_error_free(err);
+}
+
+// A method table that was asked for is known from then on.
+static void ask_for(void *clr, uint32_t rid, uint64_t handle)
+{
+    lg_clr_type(clr, handle);
+}
+
+static struct lg_error *print_data(struct lg_clr *clr)
+{
+    const struct lg_module *const *modules;
+    size_t count;
+    struct lg_error *err = lg_clr_modules(clr, &modules, &count);
+    for (size_t i = 0; i < count && !err; i++) {
+        lg_module_types(clr, modules[i]->address, ask_for, clr);
+        lg_module_instantiations(clr, modules[i]->address, ask_for, clr);
+    }
+    uint32_t n = lg_clr_type_count(clr);
+    for (uint32_t i = 0; i < n && !err; i++)
+        print_data_of(clr, lg_clr_type_at(clr, i));
     return err;
 }
 
@@ -163,22 +212,30 @@ static void print_method(struct lg_clr *clr, const char *code)
     printf("method\t%s\t%" PRIx64 "\t%s\n", code, md, name ? name : "-");
 }
 
+static struct lg_error *print_all(struct lg_clr *clr)
+{
+    struct lg_error *err = print_modules(clr);
+    if (err)
+        return err;
+    print_types(clr);
+    return print_statics(clr);
+}
+
 int main(int argc, char **argv)
 {
     _cleanup_(lg_target_freep) struct lg_target *target = NULL;
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
     if (argc < 2)
-        return fprintf(stderr, "usage: typedump TARGET [CODE-ADDRESS...]\n"), 2;
+        return fprintf(stderr, "usage: typedump TARGET [data | CODE-ADDRESS...]\n"), 2;
+    bool data = argc == 3 && strcmp(argv[2], "data") == 0;
     struct lg_error *err = lg_target_open(argv[1], &target);
     if (!err)
         err = lg_clr_open(target, &clr);
-    for (int i = 2; !err && i < argc; i++)
+    for (int i = 2; !err && !data && i < argc; i++)
         print_method(clr, argv[i]);
-    if (!err && argc == 2)
-        err = print_modules(clr);
-    if (!err && argc == 2)
-        print_types(clr);
-    if (!err && argc == 2)
-        err = print_statics(clr);
+    if (!err && (argc == 2 || data))
+        err = print_all(clr);
+    if (!err && data)
+        err = print_data(clr);
     return err ? fail(err) : 0;
 }
