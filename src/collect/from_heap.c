@@ -8,20 +8,10 @@
 #include "util/map.h"
 #include "util/parallel.h"
 
-// References that wait for what the index says of them: it is in the cache by the time they are asked
-// about.
-enum { PENDING = 64 };
-
 struct worker {
-    uint64_t word; // address of the 512 bytes that `bits` are about
-    uint64_t bits;
     lg_node node; // of the object seen last; LG_NO_NODE at the start of a piece
     uint64_t object;
-    struct {
-        uint64_t target;
-        lg_node source;
-    } pending[PENDING];
-    unsigned pending_count;
+    struct lg_edge_batch batch; // what is to be looked up in the index
     uint64_t wild;
 };
 
@@ -38,30 +28,10 @@ struct build {
 
 // ---- first pass: which objects there are ----
 
-static void flush_bits(struct build *build, struct worker *worker)
-{
-    if (worker->bits)
-        lg_index_add(build->graph->index, worker->word, worker->bits);
-    worker->bits = 0;
-}
-
-static void note_object(void *self, struct walker *walker, const struct lg_seen *seen)
+static void note_starts(void *self, uint64_t address, uint64_t bits)
 {
     struct build *build = self;
-    struct worker *worker = &build->workers[lg_walker_number(walker)];
-    uint64_t address = seen->object.address, word = address & ~UINT64_C(511);
-    if (word != worker->word) {
-        flush_bits(build, worker);
-        worker->word = word;
-    }
-    worker->bits |= UINT64_C(1) << (address >> 3 & 63);
-}
-
-static void end_of_objects(void *self, size_t piece, size_t number)
-{
-    struct build *build = self;
-    (void)piece;
-    flush_bits(build, &build->workers[number]);
+    lg_index_add(build->graph->index, address, bits);
 }
 
 static struct lg_error *build_index(struct build *build)
@@ -74,7 +44,7 @@ static struct lg_error *build_index(struct build *build)
     for (size_t i = 0; i < count; i++)
         spans[i] = (struct lg_span){ segments[i].start, segments[i].end };
     struct lg_error *err = lg_index_new(spans, count, &build->graph->index);
-    struct lg_pass pass = { .seen = note_object, .end = end_of_objects, .self = build };
+    struct lg_pass pass = { .starts = note_starts, .self = build };
     if (!err)
         err = lg_heap_pass(build->heap, &pass, &build->graph->walk);
     return err ? err : lg_index_seal(build->graph->index);
@@ -82,17 +52,20 @@ static struct lg_error *build_index(struct build *build)
 
 // ---- second pass: what refers to what ----
 
-static void resolve_pending(struct build *build, size_t number)
+static void empty_batch(struct build *build, size_t number)
 {
     struct worker *worker = &build->workers[number];
-    for (unsigned i = 0; i < worker->pending_count; i++) {
-        lg_node target = lg_index_node(build->graph->index, worker->pending[i].target);
-        if (target == LG_NO_NODE)
-            worker->wild++;
-        else
-            lg_edge_sorter_add(build->sorter, number, target, worker->pending[i].source);
-    }
-    worker->pending_count = 0;
+    worker->wild += lg_edge_sorter_add_batch(build->sorter, number, build->graph->index, &worker->batch);
+}
+
+static inline void note_reference(struct build *build, struct worker *worker, size_t number,
+                                  uint64_t target)
+{
+    struct lg_edge_batch *batch = &worker->batch;
+    batch->keys[batch->count] = target;
+    batch->values[batch->count] = worker->node;
+    if (++batch->count == sizeof(batch->keys) / sizeof(*batch->keys))
+        empty_batch(build, number);
 }
 
 struct run_of {
@@ -114,11 +87,7 @@ static void note_references(void *self, uint64_t offset, const uint8_t *values, 
         // A named slot belongs to its static, which is a root: not to the array that happens to hold it.
         if (run->has_statics && lg_clr_static_at(clr, worker->object + offset + 8 * i))
             continue;
-        lg_index_prefetch(run->build->graph->index, target);
-        worker->pending[worker->pending_count].target = target;
-        worker->pending[worker->pending_count].source = worker->node;
-        if (++worker->pending_count == PENDING)
-            resolve_pending(run->build, run->number);
+        note_reference(run->build, worker, run->number, target);
     }
 }
 
@@ -138,6 +107,14 @@ static void note_edges(void *self, struct walker *walker, const struct lg_seen *
         type->id < build->heap->descs.len ? build->heap->descs.at[type->id] : NULL;
     if (!desc)
         return;
+    if (desc->slot_count && seen->available >= seen->object.size) {
+        for (uint32_t i = 0; i < desc->slot_count; i++) {
+            uint64_t target = lg_load_u64(seen->bytes + desc->slots[i]);
+            if (target != 0)
+                note_reference(build, worker, number, target);
+        }
+        return;
+    }
     uint32_t ignored;
     struct run_of run = {
         .build = build,
@@ -159,7 +136,7 @@ static void begin_edges(void *self, size_t piece, size_t number)
 static void end_edges(void *self, size_t piece, size_t number)
 {
     (void)piece;
-    resolve_pending(self, number);
+    empty_batch(self, number);
 }
 
 static struct lg_error *find_static_arrays(struct build *build)
@@ -230,7 +207,7 @@ static struct lg_error *build_edges(struct build *build)
     if (!err)
         err = add_dependents(build);
     struct lg_walk_result result;
-    struct lg_pass pass = { note_edges, begin_edges, end_edges, build };
+    struct lg_pass pass = { .seen = note_edges, .begin = begin_edges, .end = end_edges, .self = build };
     if (!err)
         err = lg_heap_pass(build->heap, &pass, &result);
     for (size_t i = 0; i < lg_workers() && !err; i++)

@@ -2,7 +2,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "graph/graph.h"
+#include "graph/index_priv.h"
 #include "util/error.h"
 #include "util/pages.h"
 #include "util/parallel.h"
@@ -111,7 +111,7 @@ static __attribute__((noinline)) struct chunk *add_chunk(struct lg_edge_sorter *
     return *last = chunk;
 }
 
-void lg_edge_sorter_add(struct lg_edge_sorter *sorter, size_t worker, lg_node key, lg_node value)
+static inline void add_edge(struct lg_edge_sorter *sorter, size_t worker, lg_node key, lg_node value)
 {
     struct chunk **last = &sorter->last[worker * sorter->bucket_count + (key >> BUCKET_BITS)];
     struct chunk *chunk = *last;
@@ -121,6 +121,31 @@ void lg_edge_sorter_add(struct lg_edge_sorter *sorter, size_t worker, lg_node ke
             return;
     }
     chunk->pairs[chunk->count++] = (struct pair){ key, value };
+}
+
+void lg_edge_sorter_add(struct lg_edge_sorter *sorter, size_t worker, lg_node key, lg_node value)
+{
+    add_edge(sorter, worker, key, value);
+}
+
+uint64_t lg_edge_sorter_add_batch(struct lg_edge_sorter *sorter, size_t worker,
+                                  const struct lg_index *index, struct lg_edge_batch *batch)
+{
+    size_t words[sizeof(batch->keys) / sizeof(*batch->keys)];
+    uint64_t wild = 0;
+    for (unsigned i = 0; i < batch->count; i++) {
+        words[i] = index_word(index, batch->keys[i]);
+        __builtin_prefetch(&index->words[words[i] == SIZE_MAX ? 0 : words[i]]);
+    }
+    for (unsigned i = 0; i < batch->count; i++) {
+        lg_node key = index_node(index, words[i], batch->keys[i]);
+        if (key == LG_NO_NODE)
+            wild++;
+        else
+            add_edge(sorter, worker, key, batch->values[i]);
+    }
+    batch->count = 0;
+    return wild;
 }
 
 static uint64_t bucket_size(const struct lg_edge_sorter *sorter, size_t bucket)

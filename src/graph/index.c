@@ -1,36 +1,6 @@
-#include "graph/index.h"
-
-#include <string.h>
-
+#include "graph/index_priv.h"
 #include "util/error.h"
 #include "util/pages.h"
-
-// What a word of the bitmap covers, and how many objects start before it: side by side, so that
-// translating an address costs one cache line.
-struct word {
-    uint64_t bits;
-    uint32_t rank;
-    uint32_t unused;
-};
-
-enum {
-    WINDOW_BITS = 22,               // 4 MiB of address space
-    WORDS = 1 << (WINDOW_BITS - 9), // a word covers 64 * 8 bytes
-    SAMPLE_BITS = 12,               // every 4,096th object's word is remembered
-};
-#define NO_WINDOW UINT32_MAX
-
-struct lg_index {
-    uint64_t low; // lowest address, rounded down to a window
-    size_t slot_count;
-    uint32_t *slots; // [slot_count]: window number of each 4 MiB from `low`, or NO_WINDOW
-    uint32_t window_count;
-    uint64_t *window_start; // [window_count]
-    struct word *words;     // [window_count * WORDS]
-    uint32_t count;
-    uint32_t *samples; // [(count >> SAMPLE_BITS) + 1]: word of every 4,096th object
-    size_t sample_count;
-};
 
 // The address space that .NET reserves for its regions is 256 GB; with what else is mapped, the span
 // from the frozen heap to the last region stays far below 64 TiB.
@@ -100,18 +70,9 @@ void lg_index_free(struct lg_index *index)
     free(index);
 }
 
-// The number of the bitmap's word for an address, or SIZE_MAX.
-static inline size_t word_of(const struct lg_index *index, uint64_t address)
-{
-    uint64_t slot = (address - index->low) >> WINDOW_BITS; // Wraps to something huge below `low`.
-    if (slot >= index->slot_count || index->slots[slot] == NO_WINDOW)
-        return SIZE_MAX;
-    return (size_t)index->slots[slot] * WORDS + ((address >> 9) & (WORDS - 1));
-}
-
 void lg_index_add(struct lg_index *index, uint64_t address, uint64_t bits)
 {
-    size_t word = word_of(index, address);
+    size_t word = index_word(index, address);
     if (word != SIZE_MAX)
         __atomic_fetch_or(&index->words[word].bits, bits, __ATOMIC_RELAXED);
 }
@@ -149,21 +110,7 @@ uint32_t lg_index_count(const struct lg_index *index)
 
 lg_node lg_index_node(const struct lg_index *index, uint64_t address)
 {
-    size_t w = word_of(index, address);
-    if (w == SIZE_MAX || address & 7)
-        return LG_NO_NODE;
-    const struct word *word = &index->words[w];
-    unsigned bit = address >> 3 & 63;
-    if (!(word->bits >> bit & 1))
-        return LG_NO_NODE;
-    return word->rank + (uint32_t)__builtin_popcountll(word->bits & ((UINT64_C(1) << bit) - 1));
-}
-
-void lg_index_prefetch(const struct lg_index *index, uint64_t address)
-{
-    size_t w = word_of(index, address);
-    if (w != SIZE_MAX)
-        __builtin_prefetch(&index->words[w]);
+    return index_node(index, index_word(index, address), address);
 }
 
 uint64_t lg_index_address(const struct lg_index *index, lg_node node)
@@ -187,7 +134,7 @@ lg_node lg_index_before(const struct lg_index *index, uint64_t address)
     if (slot >= index->slot_count)
         return index->count - 1;
     uint64_t rank;
-    size_t w = word_of(index, address);
+    size_t w = index_word(index, address);
     if (w != SIZE_MAX) {
         const struct word *word = &index->words[w];
         unsigned bit = address >> 3 & 63;

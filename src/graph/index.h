@@ -31,8 +31,6 @@ LG_DEFINE_FREEP(lg_index)
 uint32_t lg_index_count(const struct lg_index *index);
 // LG_NO_NODE: no object starts there.
 lg_node lg_index_node(const struct lg_index *index, uint64_t address);
-// Brings what lg_index_node() will look at into the cache.
-void lg_index_prefetch(const struct lg_index *index, uint64_t address);
 uint64_t lg_index_address(const struct lg_index *index, lg_node node); // node < count
 lg_node lg_index_before(const struct lg_index *index,
                         uint64_t address);             // last object at or before; LG_NO_NODE

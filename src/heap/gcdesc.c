@@ -56,6 +56,24 @@ static struct lg_error *read_items(struct lg_target *target, const struct lg_typ
     return desc->element == 0 || desc->first % 8 != 0 ? damaged(type, "elements make no sense") : NULL;
 }
 
+// Lists the slots of a class, if there are few; leaves `slot_count` 0 otherwise.
+static void list_slots(const struct lg_type *type, struct gc_desc *desc)
+{
+    struct gc_cursor cursor = { 0 };
+    uint64_t offset, end;
+    uint32_t count = 0;
+    if (type->component_size != 0 || type->base_size > UINT16_MAX)
+        return;
+    while (gc_desc_next(desc, type->base_size, &cursor, &offset, &end)) {
+        for (; offset + 8 <= end; offset += 8) {
+            if (count == GC_SLOTS)
+                return;
+            desc->slots[count++] = (uint16_t)offset;
+        }
+    }
+    desc->slot_count = count;
+}
+
 struct lg_error *gc_desc_read(struct lg_target *target, const struct lg_type *type, struct gc_desc **ret)
 {
     *ret = NULL;
@@ -73,6 +91,8 @@ struct lg_error *gc_desc_read(struct lg_target *target, const struct lg_type *ty
         return &lg_no_memory;
     desc->runs = runs;
     struct lg_error *err = series > 0 ? read_series(target, type, desc) : read_items(target, type, desc);
+    if (!err)
+        list_slots(type, desc);
     if (!err)
         *ret = lg_steal(desc);
     return err;

@@ -22,11 +22,16 @@ struct gc_run {
     uint32_t count, skip;
 };
 
+enum { GC_SLOTS = 12 };
 struct gc_desc {
     bool repeats;     // arrays of value types
     uint32_t runs;    // 0: no references
     uint64_t first;   // repeats: offset of the first element
     uint64_t element; // repeats: bytes that one pass over the runs advances
+    // Of a class with few references all of their offsets: most objects of most heaps. Valid for objects
+    // of the type's base size.
+    uint32_t slot_count; // 0: ask the runs
+    uint16_t slots[GC_SLOTS];
     struct gc_run run[];
 };
 

@@ -129,7 +129,10 @@ static void work_on_piece(void *data, size_t i, size_t worker)
     if (crew->pass) {
         if (crew->pass->begin)
             crew->pass->begin(crew->pass->self, i, worker);
-        walk_tell(walker, piece, false, crew->pass->seen, crew->pass->self, NULL);
+        if (crew->pass->seen)
+            walk_tell(walker, piece, false, crew->pass->seen, crew->pass->self, NULL);
+        else
+            walk_starts(walker, piece, crew->pass->starts, crew->pass->self);
         if (crew->pass->end)
             crew->pass->end(crew->pass->self, i, worker);
         return;

@@ -51,10 +51,15 @@ struct lg_seen {
 
 typedef void seen_visitor(void *self, struct walker *walker, const struct lg_seen *seen);
 
-// Passes over all pieces on all workers. `begin` and `end` bracket each piece; all may be NULL but
-// `seen`.
+// Objects (not free ones) start at those of the 64 addresses from `address` on, 8 apart, whose bits are
+// set.
+typedef void lg_starts_visitor(void *self, uint64_t address, uint64_t bits);
+
+// Passes over all pieces on all workers, told either of objects or only of where they start, which is
+// faster. `begin` and `end` bracket each piece, and may be NULL.
 struct lg_pass {
-    seen_visitor *seen; // not of free objects
+    seen_visitor *seen;        // NULL: starts only
+    lg_starts_visitor *starts; // from several workers at once
     void (*begin)(void *self, size_t piece, size_t worker);
     void (*end)(void *self, size_t piece, size_t worker);
     void *self; // shared by all workers

@@ -255,11 +255,38 @@ static inline const uint8_t *look_ahead(struct walker *walker, const struct stan
     return bytes;
 }
 
+// Gathers the starts of objects, 64 words of heap at a time.
+struct noting {
+    lg_starts_visitor *starts;
+    void *self;
+    uint64_t word, bits;
+};
+
+static void note_word(struct noting *noting)
+{
+    if (noting->bits)
+        noting->starts(noting->self, noting->word, noting->bits);
+    noting->bits = 0;
+}
+
+static inline void note_start(struct noting *noting, uint64_t p)
+{
+    uint64_t word = p & ~UINT64_C(511);
+    if (word != noting->word) {
+        note_word(noting);
+        noting->word = word;
+    }
+    noting->bits |= UINT64_C(1) << (p >> 3 & 63);
+}
+
 // Counts from `p` to `until`, or up to what is no object; `*bad_ret` then. Objects of one type often
 // follow on one another: while they do, and have one size, where the next lies does not depend on what
 // is read, so the processor runs ahead. That is what makes 100 million objects a second.
-static inline uint64_t count_run(struct walker *walker, const uint8_t *bytes, uint64_t p, uint64_t until,
-                                 uint64_t end, bool *bad_ret)
+// Inlined twice, with and without noting starts.
+static inline __attribute__((always_inline)) uint64_t count_run(struct walker *walker,
+                                                                const uint8_t *bytes, uint64_t p,
+                                                                uint64_t until, uint64_t end,
+                                                                struct noting *noting, bool *bad_ret)
 {
     const uint64_t mask = walker->heap->mask;
     struct type_slot *last = &walker->slots[0], *vary = last;
@@ -267,6 +294,8 @@ static inline uint64_t count_run(struct walker *walker, const uint8_t *bytes, ui
     for (;;) {
         uint64_t n = 0;
         while (p < last_until && (lg_load_u64(bytes) & mask) == last_mt) {
+            if (noting)
+                note_start(noting, p);
             n++;
             p += last_stride;
             bytes += last_stride;
@@ -303,23 +332,56 @@ static inline uint64_t count_run(struct walker *walker, const uint8_t *bytes, ui
         slot->bytes += size;
         if (__builtin_expect(size >= LG_BIG_FREE, 0))
             note_big(walker, p, size, slot->type);
+        if (noting && !(slot->type->flags & LG_TYPE_FREE))
+            note_start(noting, p);
         p += stride(size);
         bytes += stride(size);
     }
 }
 
 static uint64_t count_objects(struct walker *walker, const struct lg_segment *segment, uint64_t p,
-                              uint64_t stop)
+                              uint64_t stop, struct noting *noting)
 {
     struct stand stand = stand_at(walker->heap, segment, p, stop);
     while ((p = step_gaps(walker->heap, &stand, p)) < stop) {
         uint64_t until;
         const uint8_t *bytes = look_ahead(walker, &stand, p, &until);
         bool bad = !bytes;
-        if (bytes)
-            p = count_run(walker, bytes, p, until, segment->end, &bad);
+        if (bytes && noting)
+            p = count_run(walker, bytes, p, until, segment->end, noting, &bad);
+        else if (bytes)
+            p = count_run(walker, bytes, p, until, segment->end, NULL, &bad);
         if (bad)
             p = step_over(walker, p, segment->end, stand.context);
+    }
+    return p;
+}
+
+// Tells from `p` to `until`, as count_run() counts; to the object after which the visitor had moved the
+// window or wanted no more, at the latest.
+static uint64_t tell_run(struct walker *walker, const struct telling *telling, const struct stand *stand,
+                         const uint8_t *bytes, uint64_t p, uint64_t until, bool *bad_ret)
+{
+    const uint8_t *window = walker->window.bytes;
+    uint64_t window_start = walker->window.start, end = stand->segment->end;
+    bool moved = false;
+    while (p < until && !moved) {
+        uint64_t size;
+        struct type_slot *slot = object_type(walker, bytes, &size);
+        *bad_ret = !slot || stride(size) > end - p;
+        if (*bad_ret)
+            return p;
+        slot->count++;
+        slot->bytes += slot->component_size ? size : 0;
+        const struct lg_type *type = slot->type; // The visitor may give the slot to another.
+        if (telling->with_free || !(type->flags & LG_TYPE_FREE)) {
+            struct lg_seen seen = { { p, size, type }, stand->segment, bytes, walker->window.end - p };
+            telling->seen(telling->self, walker, &seen);
+            moved = walker->window.start != window_start || walker->window.bytes != window
+                    || (telling->stop && *telling->stop);
+        }
+        p += stride(size);
+        bytes += stride(size);
     }
     return p;
 }
@@ -328,31 +390,28 @@ static uint64_t tell_objects(struct walker *walker, const struct lg_segment *seg
                              uint64_t stop, const struct telling *telling)
 {
     struct stand stand = stand_at(walker->heap, segment, p, stop);
-    while ((p = step_gaps(walker->heap, &stand, p)) < stop) {
-        uint64_t until, size;
+    while ((p = step_gaps(walker->heap, &stand, p)) < stop && !(telling->stop && *telling->stop)) {
+        uint64_t until;
         const uint8_t *bytes = look_ahead(walker, &stand, p, &until);
-        struct type_slot *slot = bytes ? object_type(walker, bytes, &size) : NULL;
-        if (!slot || stride(size) > segment->end - p) {
+        bool bad = !bytes;
+        if (bytes)
+            p = tell_run(walker, telling, &stand, bytes, p, until, &bad);
+        if (bad)
             p = step_over(walker, p, segment->end, stand.context);
-            continue;
-        }
-        slot->count++;
-        slot->bytes += slot->component_size ? size : 0;
-        const struct lg_type *type = slot->type; // The visitor may give the slot to another.
-        if (telling->seen && (telling->with_free || !(type->flags & LG_TYPE_FREE))) {
-            struct lg_seen seen = { { p, size, type }, segment, bytes, walker->window.end - p };
-            telling->seen(telling->self, walker, &seen);
-        }
-        if (telling->stop && *telling->stop)
-            return p;
-        p += stride(size);
     }
     return p;
 }
 
+static void tell_nobody(void *self, struct walker *walker, const struct lg_seen *seen)
+{
+    (void)self;
+    (void)walker;
+    (void)seen;
+}
+
 void walk_count(struct walker *walker, struct lg_piece *piece, uint64_t from)
 {
-    static const struct telling nothing;
+    static const struct telling nothing = { .seen = tell_nobody };
     uint64_t p = piece->start;
     if (from > p) {
         // Objects before `from` are walked, not counted: by a walker of which nothing is kept.
@@ -364,7 +423,14 @@ void walk_count(struct walker *walker, struct lg_piece *piece, uint64_t from)
             p = tell_objects(quiet, piece->segment, p, from < piece->end ? from : piece->end, &nothing);
         walker_free(quiet);
     }
-    piece->walked_to = count_objects(walker, piece->segment, p, piece->end);
+    piece->walked_to = count_objects(walker, piece->segment, p, piece->end, NULL);
+}
+
+void walk_starts(struct walker *walker, struct lg_piece *piece, lg_starts_visitor *starts, void *self)
+{
+    struct noting noting = { .starts = starts, .self = self };
+    piece->walked_to = count_objects(walker, piece->segment, piece->start, piece->end, &noting);
+    note_word(&noting);
 }
 
 void walk_tell(struct walker *walker, struct lg_piece *piece, bool with_free, seen_visitor *seen,

@@ -39,6 +39,8 @@ void walker_flush(struct walker *walker);
 void walk_count(struct walker *walker, struct lg_piece *piece, uint64_t from);
 // Where an object seems to start, at or behind `p`; `end` if nothing does.
 uint64_t walk_guess(struct walker *walker, uint64_t p, uint64_t end);
+// Counts as well, and tells where objects start.
+void walk_starts(struct walker *walker, struct lg_piece *piece, lg_starts_visitor *starts, void *self);
 // Tells of each object; free ones too if `with_free`. Ends early when `*stop` becomes true.
 void walk_tell(struct walker *walker, struct lg_piece *piece, bool with_free, seen_visitor *seen,
                void *self, const bool *stop);
