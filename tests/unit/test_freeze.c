@@ -158,7 +158,7 @@ static int in_epoll(struct prey *prey)
 static int in_futex(struct prey *prey)
 {
     struct timespec time = { .tv_sec = 1000 };
-    uint64_t arguments[4] = { POINTER(&prey->shared->go), FUTEX_WAIT, 0, POINTER(&time) };
+    uint64_t arguments[4] = { POINTER(&prey->shared->counts[0]), FUTEX_WAIT, 0, POINTER(&time) };
     return check_call(prey, SYS_futex, arguments, 0);
 }
 
@@ -176,10 +176,11 @@ static bool has_ended(int pid)
 
 static void let_return(const struct prey *prey)
 {
-    assert_int_equal(write(prey->pipe[1], "\0", 1), 1);
+    ssize_t n = write(prey->pipe[1], "\0", 1);
+    assert_true(n == 1 || has_ended(prey->pid));
     atomic_store(&prey->shared->go, 1);
     while (!has_ended(prey->pid)) { // A call that has not restarted yet misses its wake-up.
-        syscall(SYS_futex, &prey->shared->go, FUTEX_WAKE, 1, NULL, NULL, 0);
+        syscall(SYS_futex, &prey->shared->counts[0], FUTEX_WAKE, 1, NULL, NULL, 0);
         sleep_ms(1);
     }
 }
@@ -197,7 +198,8 @@ static void copy_many_times(const struct prey *prey)
         assert_int_equal(target->notes.len, 0);
         lg_target_free(target);
     }
-    assert_untouched(prey->pid);
+    if (!has_ended(prey->pid))
+        assert_untouched(prey->pid);
 }
 
 // A stop of one thread for one call, after which we let go of it half-way, as if we had died.
@@ -267,6 +269,7 @@ static void a_thread_that_is_abandoned_puts_itself_back(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); // A sleep may be over before it is told to be.
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_changes_nothing_for_the_thread_that_makes_it),
         cmocka_unit_test(calls_with_a_time_limit_go_on),
