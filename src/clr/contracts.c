@@ -160,6 +160,26 @@ static struct lg_error *open_image(struct lg_clr *clr)
     return NULL;
 }
 
+// What of a core that was to be read is not in it, and why.
+static struct lg_error *explain_core(const struct lg_clr *clr, const char *what)
+{
+    if (clr->target->lost)
+        return lg_error_new(LG_ERR_UNSUPPORTED,
+                            ".NET runtime: %s: the core is cut short: %llu bytes of what it should hold "
+                            "are missing",
+                            what, (unsigned long long)clr->target->lost);
+    if (clr->descriptor)
+        return lg_error_new(
+            LG_ERR_UNSUPPORTED,
+            ".NET runtime: %s: the core lacks memory of the runtime (createdump --normal "
+            "and --triage leave most of it out; --withheap, --full or gcore keep it)",
+            what);
+    return lg_error_new(LG_ERR_UNSUPPORTED,
+                        ".NET runtime: %s: it is in '%s', which the core leaves to the file on disk: "
+                        "that very file must be there",
+                        what, clr->image.path ? clr->image.path : "the runtime's file");
+}
+
 // A core lacks what was not asked to be in it, and more often than not that is the cause. A process
 // lacks nothing, but its pointers lead nowhere as long as the dynamic linker has not relocated them.
 static struct lg_error *explain(struct lg_clr *clr, struct lg_error *err)
@@ -174,18 +194,7 @@ static struct lg_error *explain(struct lg_clr *clr, struct lg_error *err)
     }
     if (clr->target->kind != LG_TARGET_CORE || lg_error_kind(err) != LG_ERR_FAULT)
         return lg_error_context(err, ".NET runtime");
-    struct lg_error *explained =
-        clr->descriptor
-            ? lg_error_new(
-                LG_ERR_UNSUPPORTED,
-                ".NET runtime: %s: the core lacks memory of the runtime (createdump --normal and "
-                "--triage leave most of it out; --withheap, --full or gcore keep it)",
-                lg_error_message(err))
-            : lg_error_new(
-                LG_ERR_UNSUPPORTED,
-                ".NET runtime: %s: it is in '%s', which the core leaves to the file on disk: that very "
-                "file must be there",
-                lg_error_message(err), clr->image.path ? clr->image.path : "the runtime's file");
+    struct lg_error *explained = explain_core(clr, lg_error_message(err));
     lg_error_free(err);
     return explained;
 }

@@ -41,7 +41,6 @@ struct lg_core {
     const uint8_t *bytes; // The whole core file.
     size_t size;
     bool saves_changes; // Whatever the process wrote to is in it: made by the kernel or by gdb.
-    uint64_t lost;      // Bytes that its headers promise beyond its end.
     LG_VEC(struct lg_core_segment) segments;
     LG_VEC(struct lg_core_file) files;
     LG_VEC(struct lg_core_part) parts; // [target.ranges.len]
