@@ -147,19 +147,36 @@ static struct lg_error *open_heap(struct lg_session *session)
     return err ? err : lg_heap_open(session->clr, &session->heap);
 }
 
-struct lg_error *lg_session_open(struct lg_session *session, const char *spec)
+static struct lg_error *open_heap_or_close(struct lg_session *session)
 {
-    close_target(session);
-    session->pauses = (struct lg_pauses){ 0 };
-    pthread_mutex_lock(&session->lock);
-    struct lg_error *err = lg_target_open(spec, &session->target);
-    pthread_mutex_unlock(&session->lock);
-    if (err)
-        return err;
-    err = open_heap(session);
+    struct lg_error *err = open_heap(session);
     if (err)
         close_target(session);
     return err;
+}
+
+static void begin(struct lg_session *session)
+{
+    close_target(session);
+    session->pauses = (struct lg_pauses){ 0 };
+}
+
+struct lg_error *lg_session_open(struct lg_session *session, const char *spec)
+{
+    begin(session);
+    pthread_mutex_lock(&session->lock);
+    struct lg_error *err = lg_target_open(spec, &session->target);
+    pthread_mutex_unlock(&session->lock);
+    return err ? err : open_heap_or_close(session);
+}
+
+struct lg_error *lg_session_adopt(struct lg_session *session, struct lg_target *target)
+{
+    begin(session);
+    pthread_mutex_lock(&session->lock);
+    session->target = target;
+    pthread_mutex_unlock(&session->lock);
+    return open_heap_or_close(session);
 }
 
 struct lg_error *lg_session_refresh(struct lg_session *session)
@@ -167,11 +184,7 @@ struct lg_error *lg_session_refresh(struct lg_session *session)
     if (!session->target || !lg_target_can_retake(session->target))
         return lg_error_new(LG_ERR_USAGE, "only a live process can be looked at again");
     struct lg_error *err = retake(session, 0);
-    if (!err)
-        err = open_heap(session);
-    if (err)
-        close_target(session);
-    return err;
+    return err ? err : open_heap_or_close(session);
 }
 
 // Takes another copy if the walk of this one was not exact: true if there is a new one to walk.
@@ -182,11 +195,7 @@ static struct lg_error *walk_again(struct lg_session *session, const struct lg_w
     if (!*ret)
         return NULL;
     struct lg_error *err = retake(session, 10 * tries);
-    if (!err)
-        err = open_heap(session);
-    if (err)
-        close_target(session);
-    return err;
+    return err ? err : open_heap_or_close(session);
 }
 
 // ---- asking ----

@@ -22,6 +22,9 @@ LG_DEFINE_FREEP(lg_session)
 // under way, for a few seconds at most. After an error there is no target.
 LG_MUST_CHECK struct lg_error *lg_session_open(struct lg_session *session, const char *spec);
 
+// The same of a target that is open already; takes it, after an error too.
+LG_MUST_CHECK struct lg_error *lg_session_adopt(struct lg_session *session, struct lg_target *target);
+
 // From another thread, when the program is about to end: lets the target go. What is read of it from now
 // on is not there.
 void lg_session_end(struct lg_session *session);

@@ -15,11 +15,23 @@ struct lg_clr *lg_heap_clr(const struct lg_heap *heap)
     return heap->clr;
 }
 
+static bool is_mapped(const struct lg_target *target, uint64_t start, uint64_t end)
+{
+    while (start < end) {
+        const struct lg_range *range = lg_target_find(target, start);
+        if (!range)
+            return false;
+        start = range->end;
+    }
+    return true;
+}
+
 static bool add_piece(struct lg_heap *heap, const struct lg_segment *segment, uint64_t start,
                       uint64_t end)
 {
-    bool cut =
-        segment->generation <= LG_GEN2; // Large objects are few, and full of what looks like objects.
+    // Large objects are few, and full of what looks like objects. What is not mapped is passed over in
+    // one piece: damaged bounds may lead anywhere, and there is nothing to find for many workers.
+    bool cut = segment->generation <= LG_GEN2 && is_mapped(heap->target, start, end);
     bool guessed = false;
     uint64_t size = heap->piece_size;
     while (start < end) {

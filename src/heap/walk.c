@@ -150,13 +150,33 @@ static bool makes_sense(struct walker *walker, uint64_t p, uint64_t end)
     return p <= end;
 }
 
+// Where there may be something to read again, behind `p` where there is not: the next page, or the next
+// range of the target.
+static uint64_t behind_hole(const struct lg_target *target, uint64_t p)
+{
+    uint64_t page = (p | 4095) + 1;
+    size_t low = 0, high = target->ranges.len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (target->ranges.at[middle].end <= page)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (low < target->ranges.len && !(target->ranges.at[low].access & LG_READ))
+        low++;
+    if (low == target->ranges.len)
+        return UINT64_MAX - 7;
+    return target->ranges.at[low].start > page ? target->ranges.at[low].start : page;
+}
+
 // Where the next object that makes sense begins, at or behind `p`; `end` if none is found.
 static uint64_t resynchronise(struct walker *walker, uint64_t p, uint64_t end)
 {
-    for (int tries = 0; p + MIN_OBJECT <= end && tries < RESYNC_TRIES; p += 8) {
+    for (int tries = 0; p < end && end - p >= MIN_OBJECT && tries < RESYNC_TRIES; p += 8) {
         const uint8_t *bytes = window_at(&walker->window, p, 8, end);
         if (!bytes) {
-            p = (p | 4095) - 7; // The next page may be there.
+            p = behind_hole(walker->heap->target, p) - 8;
             tries++;
             continue;
         }

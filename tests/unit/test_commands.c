@@ -1,0 +1,157 @@
+// Whole commands on a fake runtime: they answer, in every format, and no damage to the runtime's own
+// words makes them do worse than say so.
+#include "test.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/session.h"
+#include "cli/words.h"
+#include "support/fake_objects.h"
+
+static const char *const lines[] = {
+    "eeheap",
+    "eeheap -gc",
+    "dumpheap",
+    "dumpheap -stat",
+    "dumpheap -short",
+    "dumpheap -strings -stat",
+    "dumpheap -gen gen2 -min 30 -top 3",
+    "dumpobj 7e0000020000",
+    "dumpobj 7e0000020040",
+    "dumparray 7e0000020000",
+    "gcroot 7e0000020068",
+    "gcroot 7e0000010040",
+    "gchandles",
+    "gchandles -stat",
+    "finalizequeue",
+    "finalizequeue -stat",
+};
+enum { LINES = sizeof(lines) / sizeof(*lines) };
+
+static struct lg_error *run_line(struct lg_session *session, const char *line, struct lg_report **ret)
+{
+    _cleanup_(lg_words_deinit) struct lg_words words;
+    _cleanup_(lg_args_freep) struct lg_args *args = NULL;
+    struct lg_error *err = lg_words_split(line, &words);
+    if (err)
+        return err;
+    const struct lg_command *command = lg_command_find(words.at.at[0]);
+    err = lg_args_parse(command, (int)words.at.len - 1, words.at.at + 1, &args);
+    if (!err)
+        err = command->run(session, args, ret);
+    if (!err)
+        lg_session_describe(session, *ret);
+    return err;
+}
+
+static void render_all(const struct lg_report *report)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    lg_report_write_text(report, out);
+    lg_report_write_json(report, false, out);
+    lg_report_write_json(report, true, out);
+    lg_report_write_tsv(report, out);
+    lg_report_write_notes(report, out);
+    fclose(out);
+    assert_true(len > 0);
+}
+
+static void answer_all(unsigned flags)
+{
+    _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
+    assert_ok(lg_session_adopt(session, fake_runtime_with_objects(flags)));
+    for (size_t i = 0; i < LINES; i++) {
+        _cleanup_(lg_report_freep) struct lg_report *report = NULL;
+        struct lg_error *err = run_line(session, lines[i], &report);
+        if (err)
+            fail_msg("%s: %s", lines[i], lg_error_message(err));
+        assert_false(lg_report_failed(report));
+        render_all(report);
+    }
+}
+
+static void every_command_answers_under_workstation_gc(void **state)
+{
+    answer_all(0);
+}
+static void every_command_answers_under_server_gc(void **state)
+{
+    answer_all(FAKE_SERVER_GC);
+}
+static void every_command_answers_with_segments(void **state)
+{
+    answer_all(FAKE_SEGMENTS_GC);
+}
+
+static void the_walk_of_the_fake_heap_is_exact(void **state)
+{
+    const struct lg_type_stats *stats;
+    const struct lg_walk_result *walk;
+    _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
+    assert_ok(lg_session_adopt(session, fake_runtime_with_objects(0)));
+    assert_ok(lg_session_stats(session, &stats, &walk));
+    assert_true(lg_walk_is_exact(walk));
+    assert_int_equal(walk->objects, 6 * 3 * 20);
+}
+
+// ---- damage ----
+
+static void run_all_on(struct lg_target *target)
+{
+    static const char *const few[] = { "dumpheap -stat", "gcroot 7e0000020068",
+                                       "gchandles",      "finalizequeue",
+                                       "eeheap",         "dumpobj 7e0000020000" };
+    _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
+    struct lg_error *err = lg_session_adopt(session, target);
+    for (size_t i = 0; !err && i < sizeof(few) / sizeof(*few); i++) {
+        _cleanup_(lg_report_freep) struct lg_report *report = NULL;
+        struct lg_error *refused = run_line(session, few[i], &report);
+        if (!refused)
+            render_all(report);
+        lg_error_free(refused);
+    }
+    lg_error_free(err);
+}
+
+// The words of the runtime's structures; those of images, descriptor and objects are damaged elsewhere.
+static bool is_tried(uint64_t address)
+{
+    return address >= FR_METHOD_TABLES - 64 && address < FR_HANDLES(0) + 0x1c00
+           && (address < FR_HANDLES(0) || address >= FR_HANDLES(0) + 1560);
+}
+
+static void damage_does_no_harm(void **state)
+{
+    _cleanup_(lg_target_freep) struct lg_target *pattern = fake_runtime_with_objects(0);
+    uint64_t address, before;
+    for (size_t i = 0; fake_word(pattern, i, &address); i++) {
+        if (!is_tried(address) || !lg_target_u64(pattern, address, &before) || before == 0)
+            continue;
+        struct lg_target *target = fake_runtime_with_objects(0); // The session's.
+        fake_u64(target, address, fake_hostile[i % fake_hostile_count]);
+        run_all_on(target);
+    }
+}
+
+int main(void)
+{
+    // One worker: what goes wrong goes wrong again, and starting threads takes most of the time.
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof(one), &one);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_command_answers_under_workstation_gc),
+        cmocka_unit_test(every_command_answers_under_server_gc),
+        cmocka_unit_test(every_command_answers_with_segments),
+        cmocka_unit_test(the_walk_of_the_fake_heap_is_exact),
+        cmocka_unit_test(damage_does_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
