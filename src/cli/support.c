@@ -236,6 +236,8 @@ struct lg_error *lg_object_require(struct lg_heap *heap, uint64_t address, struc
                             "0x%" PRIx64 " is no object: %" PRIu64 " bytes from 0x%" PRIx64
                             " on are free",
                             address, near.size, near.address);
+    if (near.address == address) // It is one after all: the first look found no memory to look with.
+        return &lg_no_memory;
     return lg_error_new(
         LG_ERR_NOT_FOUND, "0x%" PRIx64 " is no object: it lies at +0x%" PRIx64 " in 0x%" PRIx64 ", %s",
         address, address - near.address, near.address, lg_clr_type_name(lg_heap_clr(heap), near.type));

@@ -1,15 +1,18 @@
-// A fake runtime (fake_runtime.h) with something on its heap, so that whole commands run on it: in every
-// segment chains of object arrays, objects, strings, and a free block to its end. There are no modules:
-// types have no names.
+// A fake runtime with types (fake_types.h) and with objects on its heap, so that whole commands run on
+// it. Every segment begins with turns of a chain:
+//
+//     Object[3]   { the next turn's Object[], Node, String }
+//     Node        { next: the next turn's Object[] }
+//     String      "fake text"
+//
+// and a free block reaches to its end. The static App.Node.s_root holds the first Node of generation 2.
 #ifndef LG_TESTS_SUPPORT_FAKE_OBJECTS_H
 #define LG_TESTS_SUPPORT_FAKE_OBJECTS_H
 
-#include "support/fake_runtime.h"
+#include "support/fake_types.h"
 
-#define FO_CLASSES UINT64_C(0x7f0e00000000)
+enum { FO_TURNS = 20, FO_TURN = 136, FO_NODE = 48, FO_STRING = 96 }; // Offsets within a turn.
 
 struct lg_target *fake_runtime_with_objects(unsigned flags);
-// The `i`th object array of a segment; the first holds the second, and so on.
-uint64_t fake_chain(uint64_t heap, uint64_t segment, uint64_t i);
 
 #endif

@@ -275,9 +275,8 @@ static void add_thread_statics(struct lg_target *t)
     fake_bytes(t, entry, statics, sizeof(statics));
 }
 
-struct lg_target *fake_types(void)
+void fake_types_add(struct lg_target *t)
 {
-    struct lg_target *t = fake_runtime(0);
     add_module(t, 0, "/usr/share/dotnet/System.Private.CoreLib.dll");
     add_module(t, 1, "/app/App.dll");
     add_app_domain(t);
@@ -290,5 +289,11 @@ struct lg_target *fake_types(void)
     add_thread_statics(t);
     fake_zeros(t, FT_STATICS, 64);
     fake_zeros(t, FT_NON_GC, 64);
+}
+
+struct lg_target *fake_types(void)
+{
+    struct lg_target *t = fake_runtime(0);
+    fake_types_add(t);
     return t;
 }

@@ -39,6 +39,8 @@ enum { FT_POINTER, FT_BYREF, FT_FUNCTION, FT_VARIABLE }; // FT_DESC
 #define FT_STRING (FR_METHOD_TABLES + 0x100)
 #define FT_OBJECT_ARRAY (FR_METHOD_TABLES + 0x200)
 
+// Adds them to any fake_runtime().
+void fake_types_add(struct lg_target *target);
 struct lg_target *fake_types(void);
 
 #endif

@@ -21,10 +21,12 @@ static const char *const lines[] = {
     "dumpheap -strings -stat",
     "dumpheap -gen gen2 -min 30 -top 3",
     "dumpobj 7e0000020000",
-    "dumpobj 7e0000020040",
+    "dumpobj 7e0000020030",
+    "dumpobj 7e0000020060",
     "dumparray 7e0000020000",
-    "gcroot 7e0000020068",
-    "gcroot 7e0000010040",
+    "gcroot 7e0000020308",
+    "gcroot 7e0000030060",
+    "dumpheap -type Node",
     "gchandles",
     "gchandles -stat",
     "finalizequeue",
@@ -96,15 +98,33 @@ static void the_walk_of_the_fake_heap_is_exact(void **state)
     _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
     assert_ok(lg_session_adopt(session, fake_runtime_with_objects(0)));
     assert_ok(lg_session_stats(session, &stats, &walk));
-    assert_true(lg_walk_is_exact(walk));
-    assert_int_equal(walk->objects, 6 * 3 * 20);
+    if (!lg_walk_is_exact(walk))
+        fail_msg("%" PRIu64 " bad, first at %" PRIx64 ", %" PRIu64 " bytes skipped", walk->bad_objects,
+                 walk->first_bad, walk->skipped_bytes);
+    assert_int_equal(walk->objects, 6 * 3 * FO_TURNS);
+}
+
+static void gcroot_names_the_static_that_holds_the_chain(void **state)
+{
+    _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
+    _cleanup_(lg_report_freep) struct lg_report *report = NULL;
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    assert_ok(lg_session_adopt(session, fake_runtime_with_objects(0)));
+    assert_ok(run_line(session, "gcroot 7e0000020308", &report));
+    FILE *out = open_memstream(&text, &len);
+    lg_report_write_text(report, out);
+    fclose(out);
+    assert_non_null(strstr(text, "App.Node.s_root"));
 }
 
 // ---- damage ----
 
+enum { VALUES = 3 }; // Of each word.
+
 static void run_all_on(struct lg_target *target)
 {
-    static const char *const few[] = { "dumpheap -stat", "gcroot 7e0000020068",
+    static const char *const few[] = { "dumpheap -stat", "gcroot 7e0000020308",
                                        "gchandles",      "finalizequeue",
                                        "eeheap",         "dumpobj 7e0000020000" };
     _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
@@ -126,17 +146,28 @@ static bool is_tried(uint64_t address)
            && (address < FR_HANDLES(0) || address >= FR_HANDLES(0) + 1560);
 }
 
-static void damage_does_no_harm(void **state)
+static void damage_every_word(unsigned flags)
 {
-    _cleanup_(lg_target_freep) struct lg_target *pattern = fake_runtime_with_objects(0);
+    _cleanup_(lg_target_freep) struct lg_target *pattern = fake_runtime_with_objects(flags);
     uint64_t address, before;
     for (size_t i = 0; fake_word(pattern, i, &address); i++) {
         if (!is_tried(address) || !lg_target_u64(pattern, address, &before) || before == 0)
             continue;
-        struct lg_target *target = fake_runtime_with_objects(0); // The session's.
-        fake_u64(target, address, fake_hostile[i % fake_hostile_count]);
-        run_all_on(target);
+        for (size_t k = 0; k < VALUES; k++) {
+            struct lg_target *target = fake_runtime_with_objects(flags); // The session's.
+            fake_u64(target, address, fake_hostile[(VALUES * i + k) % fake_hostile_count]);
+            run_all_on(target);
+        }
     }
+}
+
+static void damage_does_no_harm(void **state)
+{
+    damage_every_word(0);
+}
+static void damage_does_no_harm_with_segments(void **state)
+{
+    damage_every_word(FAKE_SEGMENTS_GC);
 }
 
 int main(void)
@@ -151,7 +182,9 @@ int main(void)
         cmocka_unit_test(every_command_answers_under_server_gc),
         cmocka_unit_test(every_command_answers_with_segments),
         cmocka_unit_test(the_walk_of_the_fake_heap_is_exact),
+        cmocka_unit_test(gcroot_names_the_static_that_holds_the_chain),
         cmocka_unit_test(damage_does_no_harm),
+        cmocka_unit_test(damage_does_no_harm_with_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
