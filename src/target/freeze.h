@@ -91,6 +91,8 @@ LG_MUST_CHECK struct lg_error *lg_freeze_copy(struct lg_freeze *freeze);
 bool lg_freeze_has_copy(struct lg_freeze *freeze);
 // Lets the process go, or kills its copy and has the process reap it. Nothing stays.
 void lg_freeze_end(struct lg_freeze *freeze);
+// Has the process wait for its copy, which has been killed, and for what others have left. In between.
+void lg_freeze_reap(struct lg_freeze *freeze);
 // Frees the bookkeeping.
 void lg_freeze_deinit(struct lg_freeze *freeze);
 

@@ -4,7 +4,6 @@
 // stays a zombie until it is waited for. It shares the table of open files while it comes to be, and
 // then leaves it: a socket that the process closes is closed, and the port of a process that ends is
 // free.
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -16,15 +15,12 @@
 #include <sys/wait.h>
 
 #include "target/freeze_call.h"
-#include "target/maps.h"
 #include "target/proc.h"
 #include "target/threads.h"
 #include "util/error.h"
 
 enum {
     SIGNALS_MAX = 32, // That are let through to find a thread that can make the copy.
-    REAP_TRIES = 20,
-    REAPERS_MAX = 64, // Threads that are tried.
     COPY_MS = 5000,   // For a process that was just made to stop before its first instruction.
 
 };
@@ -206,70 +202,6 @@ bool lg_freeze_has_copy(struct lg_freeze *freeze)
     return freeze->copy && !freeze->copy_ended;
 }
 
-static bool is_its_zombie(const struct lg_freeze *freeze)
-{
-    char text[LG_PROC_TEXT];
-    _cleanup_close_ int proc = lg_proc_open(freeze->copy);
-    return proc >= 0 && lg_proc_state(proc, "stat") == 'Z'
-           && lg_proc_read(proc, "status", text, sizeof(text)) > 0
-           && lg_proc_field(text, "PPid", -1) == freeze->pid;
-}
-
-// Has one thread wait for the copy. True: it is done with, or not to be found.
-static bool reap_by(struct lg_freeze *freeze, int tid)
-{
-    struct lg_tracee *t = lg_freeze_stop_one(freeze, tid);
-    for (int signals = 0; t && t->state == LG_TRACEE_SIGNAL && signals < SIGNALS_MAX; signals++) {
-        if (!lg_freeze_deliver(freeze, t))
-            t = NULL;
-    }
-    bool done = false;
-    if (t && lg_call_fitness(freeze, t) >= 0) {
-        struct lg_call call;
-        uint64_t args[4] = { (uint64_t)freeze->copy_ns_pid, 0, __WALL | WNOHANG, 0 };
-        struct lg_error *err = lg_call(&call, freeze, t, SYS_wait4, args);
-        done = !err && (call.result == freeze->copy_ns_pid || call.result == -ECHILD);
-        lg_error_free(err);
-    }
-    lg_freeze_resume(freeze);
-    return done;
-}
-
-static void reap_by_any(struct lg_freeze *freeze)
-{
-    if (reap_by(freeze, freeze->cloner))
-        return;
-    int fd = openat(freeze->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *entry;
-    for (int tries = 0; dir && tries < REAPERS_MAX && (entry = readdir(dir)); tries++) {
-        int tid = atoi(entry->d_name);
-        if (tid > 0 && reap_by(freeze, tid))
-            break;
-    }
-    if (dir)
-        closedir(dir);
-}
-
-// The process may have called exec meanwhile: everything is looked up anew.
-static void reap(struct lg_freeze *freeze)
-{
-    struct lg_target now = { 0 }, *before = freeze->maps;
-    struct lg_arena paths = { 0 };
-    int mem = freeze->mem;
-    freeze->mem = openat(freeze->proc, "mem", O_RDWR | O_CLOEXEC);
-    freeze->maps = &now;
-    struct lg_error *err = lg_maps_read(freeze->proc, &now, &paths);
-    if (!err && freeze->mem >= 0 && lg_gadgets_find(&now, freeze->mem, &freeze->gadgets))
-        reap_by_any(freeze);
-    lg_error_free(err);
-    lg_closep(&freeze->mem);
-    lg_vec_free(&now.ranges);
-    lg_arena_free(&paths);
-    freeze->maps = before;
-    freeze->mem = mem;
-}
-
 static void kill_copy(struct lg_freeze *freeze)
 {
     int status;
@@ -278,12 +210,7 @@ static void kill_copy(struct lg_freeze *freeze)
         while (waitpid(freeze->copy, &status, __WALL) == freeze->copy && WIFSTOPPED(status))
             ;
     }
-    // A process that has just called exec has no C library yet that a thread could be sent to.
-    for (int tries = 0; tries < REAP_TRIES && is_its_zombie(freeze); tries++) {
-        if (tries > 0)
-            nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000000 }, NULL);
-        reap(freeze);
-    }
+    lg_freeze_reap(freeze);
     freeze->copy = 0;
 }
 

@@ -1,0 +1,154 @@
+// The end of a copy: it is a child of its process, and stays a zombie until that has waited for it. So
+// we have it wait, by one of its threads, which is stopped for that.
+//
+// What tracers that were killed have left behind is taken along: zombies without an exit signal.
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "target/freeze_call.h"
+#include "target/maps.h"
+#include "target/proc.h"
+#include "target/threads.h"
+#include "util/error.h"
+
+enum {
+    SIGNALS_MAX = 32, // That are let through to a thread before another is tried.
+    THREADS_MAX = 64, // That are tried.
+    TRIES = 20,
+    ZOMBIES_MAX = 32, // At a time.
+    EXIT_SIGNAL = 36, // Words of a stat file between its state, the first, and this, the last (proc(5)).
+};
+
+struct zombies {
+    int ns_pids[ZOMBIES_MAX]; // As the process calls them.
+    size_t count;
+};
+
+// The number that a zombie child without an exit signal has in the namespace of its process; 0: it is
+// none.
+static int zombie_ns_pid(const struct lg_freeze *freeze, int pid)
+{
+    char text[LG_PROC_TEXT];
+    _cleanup_close_ int proc = lg_proc_open(pid);
+    if (proc < 0 || lg_proc_read(proc, "stat", text, sizeof(text)) <= 0)
+        return 0;
+    const char *word = strrchr(text, ')');
+    if (!word || strncmp(word, ") Z ", 4) != 0)
+        return 0;
+    for (int i = 0; word && i < EXIT_SIGNAL; i++)
+        word = strchr(word + 1, ' ');
+    if (!word || strtol(word, NULL, 10) != 0 || lg_proc_read(proc, "status", text, sizeof(text)) <= 0
+        || lg_proc_field(text, "PPid", -1) != freeze->pid)
+        return 0;
+    return (int)lg_threads_ns_pid(text, (uint32_t)pid);
+}
+
+static void add_zombie(const struct lg_freeze *freeze, int pid, struct zombies *zombies)
+{
+    int ns_pid = zombies->count < ZOMBIES_MAX ? zombie_ns_pid(freeze, pid) : 0;
+    if (ns_pid > 0)
+        zombies->ns_pids[zombies->count++] = ns_pid;
+}
+
+// Of all threads, the children; where the kernel does not list those, only the copy.
+static void find_zombies(const struct lg_freeze *freeze, struct zombies *zombies)
+{
+    zombies->count = 0;
+    add_zombie(freeze, freeze->copy, zombies);
+    int fd = openat(freeze->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *entry; dir && zombies->count < ZOMBIES_MAX && (entry = readdir(dir));) {
+        char name[300], text[LG_PROC_TEXT], *end;
+        snprintf(name, sizeof(name), "task/%s/children", entry->d_name);
+        if (entry->d_name[0] == '.' || lg_proc_read(freeze->proc, name, text, sizeof(text)) <= 0)
+            continue;
+        for (const char *at = text;; at = end) {
+            long pid = strtol(at, &end, 10);
+            if (end == at)
+                break;
+            if (pid != freeze->copy)
+                add_zombie(freeze, (int)pid, zombies);
+        }
+    }
+    if (dir)
+        closedir(dir);
+}
+
+// Whatever it answers: a zombie whose tracer has not seen its end is not ours to wait for.
+static bool wait_for(struct lg_freeze *freeze, struct lg_tracee *t, int ns_pid)
+{
+    struct lg_call call;
+    uint64_t args[4] = { (uint64_t)ns_pid, 0, __WALL | WNOHANG, 0 };
+    struct lg_error *err = lg_call(&call, freeze, t, SYS_wait4, args);
+    bool done = !err;
+    lg_error_free(err);
+    return done;
+}
+
+// Has one thread wait for all of them. False: another has to be tried.
+static bool reap_by(struct lg_freeze *freeze, int tid, const struct zombies *zombies)
+{
+    struct lg_tracee *t = lg_freeze_stop_one(freeze, tid);
+    for (int signals = 0; t && t->state == LG_TRACEE_SIGNAL && signals < SIGNALS_MAX; signals++) {
+        if (!lg_freeze_deliver(freeze, t))
+            t = NULL;
+    }
+    bool done = t && lg_call_fitness(freeze, t) >= 0;
+    for (size_t i = 0; done && i < zombies->count; i++)
+        done = wait_for(freeze, t, zombies->ns_pids[i]);
+    lg_freeze_resume(freeze);
+    return done;
+}
+
+static bool reap_by_any(struct lg_freeze *freeze, const struct zombies *zombies)
+{
+    bool done = reap_by(freeze, freeze->cloner, zombies); // It was fit before.
+    if (done)
+        return true;
+    int fd = openat(freeze->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+    for (int tries = 0; dir && !done && tries < THREADS_MAX && (entry = readdir(dir)); tries++) {
+        int tid = atoi(entry->d_name);
+        done = tid > 0 && reap_by(freeze, tid, zombies);
+    }
+    if (dir)
+        closedir(dir);
+    return done;
+}
+
+// The process may have called exec meanwhile: everything is looked up anew.
+static bool reap(struct lg_freeze *freeze, const struct zombies *zombies)
+{
+    struct lg_target now = { 0 }, *before = freeze->maps;
+    struct lg_arena paths = { 0 };
+    int mem = freeze->mem;
+    freeze->mem = openat(freeze->proc, "mem", O_RDWR | O_CLOEXEC);
+    freeze->maps = &now;
+    struct lg_error *err = lg_maps_read(freeze->proc, &now, &paths);
+    bool done = !err && freeze->mem >= 0 && lg_gadgets_find(&now, freeze->mem, &freeze->gadgets)
+                && reap_by_any(freeze, zombies);
+    lg_error_free(err);
+    lg_closep(&freeze->mem);
+    lg_vec_free(&now.ranges);
+    lg_arena_free(&paths);
+    freeze->maps = before;
+    freeze->mem = mem;
+    return done;
+}
+
+void lg_freeze_reap(struct lg_freeze *freeze)
+{
+    struct zombies zombies;
+    // A process that has just called exec has no C library yet that a thread could be sent to.
+    for (int tries = 0; tries < TRIES; tries++) {
+        find_zombies(freeze, &zombies);
+        if (zombies.count == 0 || reap(freeze, &zombies))
+            return;
+        nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000000 }, NULL);
+    }
+}
