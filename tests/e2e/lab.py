@@ -283,13 +283,19 @@ class Lab:
         def make():
             core = self.core(name, mode)
             report, objects = self.folder / f"{name}-{mode}.oracle", self.folder / f"{name}-{mode}.objects"
-            program = self.program("oracle")
-            result = subprocess.run([str(program), str(core), "--mapped", "--out", str(report), "--objects", str(objects), "--refs"],
+            program, fields = self.program("oracle"), self.folder / f"{name}-{mode}.fields"
+            result = subprocess.run([str(program), str(core), "--mapped", "--out", str(report), "--objects", str(objects), "--refs",
+                                     "--type-fields", str(fields)],
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, env=clean_environment())
             if result.returncode != 0:
                 raise Failed(f"oracle {core}:\n{result.stdout}")
             return json.loads(report.read_text()), objects
         return self.once(("oracle", name, mode), make)
+
+    def oracle_fields(self, name, mode):
+        """The file with the fields of every type, as ClrMD sees them."""
+        self.oracle(name, mode)
+        return self.folder / f"{name}-{mode}.fields"
 
     # ---- linger ----
 

@@ -1,5 +1,5 @@
 // oracle CORE|PID [--dac FILE] [--passive] [--mapped] [--live] [--out FILE] [--objects FILE [--refs]]
-//        [--fields TYPE] [--verify TRUTH] [--bench stat|live N] [--bench gcroot ADDRESS]
+//        [--type-fields FILE] [--fields TYPE] [--verify TRUTH] [--bench stat|live N] [--bench gcroot ADDRESS]
 using System;
 using System.Globalization;
 using System.IO;
@@ -36,6 +36,8 @@ static class Program
         }
         if (Has("--objects"))
             Objects.Write(target, Option("--objects"), Has("--refs"));
+        if (Has("--type-fields"))
+            TypeFields.Write(target, Option("--type-fields"));
         using var output = Has("--out") ? File.Create(Option("--out")) : Console.OpenStandardOutput();
         Report.Write(target, output, Has("--live"));
         output.Write("\n"u8);
