@@ -98,6 +98,7 @@ void lg_heap_free(struct lg_heap *heap)
     if (!heap)
         return;
     walker_free(heap->looker);
+    walker_free(heap->referrer);
     for (size_t i = 0; i < heap->descs.len; i++)
         free(heap->descs.at[i]);
     lg_vec_free(&heap->descs);

@@ -31,7 +31,8 @@ struct lg_heap {
     bool confirmed;                 // no piece is guessed any more
     LG_VEC(struct gc_desc *) descs; // by lg_type.id; NULL: no references, or not compiled yet
     LG_VEC(bool) desc_read;
-    struct walker *looker; // for single look-ups; made on first use
+    struct walker *looker;   // for single look-ups; made on first use
+    struct walker *referrer; // for the references of single objects; the same
 };
 
 // lg_heap_open(), with segments cut into pieces of about that size.

@@ -137,12 +137,17 @@ void lg_heap_references(struct lg_heap *heap, const struct lg_object *object,
 {
     const struct gc_desc *desc = lg_heap_desc(heap, object->type);
     const struct lg_segment *segment = lg_heap_segment_at(heap, object->address);
-    _cleanup_(walker_freep) struct walker *walker = NULL;
-    struct lg_error *err = desc && segment ? walker_new(heap, 0, &walker) : NULL;
+    if (!desc || !segment)
+        return;
+    // Taken out while in use: the visitor may ask for the references of another object.
+    _cleanup_(walker_freep) struct walker *walker = lg_steal(heap->referrer);
+    struct lg_error *err = walker ? NULL : walker_new(heap, 0, &walker);
     lg_error_free(err);
     if (!walker)
         return;
     struct lg_seen seen = { *object, segment, NULL, 0 };
     struct each each = { reference, self };
     lg_seen_references(walker, &seen, desc, each_of_run, &each);
+    if (!heap->referrer)
+        heap->referrer = lg_steal(walker);
 }
