@@ -119,7 +119,7 @@ static char *user_name(uid_t uid)
 
 // Docker, containerd, CRI-O and podman all name a control group by 64 hexadecimal digits; people and
 // tools use the first twelve.
-static char *container_id(const char *cgroup)
+char *lg_container_id(const char *cgroup)
 {
     size_t run = 0;
     for (const char *c = cgroup; *c; c++) {
@@ -169,7 +169,7 @@ bool lg_process_read_facts(int dir, struct lg_process *process)
                            process->pid);
     }
     if (lg_proc_read(dir, "cgroup", cgroup, sizeof(cgroup)) > 0)
-        process->container = container_id(cgroup);
+        process->container = lg_container_id(cgroup);
     process->rss = resident(dir);
     process->uptime_s = uptime(dir);
     return true;

@@ -25,6 +25,9 @@ bool lg_process_read_facts(int dir, struct lg_process *process);
 // Name and command line, of which hidden processes too are known by. False when out of memory.
 bool lg_process_read_name(int dir, struct lg_process *process);
 
+// The container's short id in a cgroup file, owned; NULL if there is none.
+char *lg_container_id(const char *cgroup);
+
 // Says why something is unknown; the first reason stays.
 void lg_process_problem(struct lg_process *process, const char *format, ...)
     __attribute__((__format__(__printf__, 2, 3)));
