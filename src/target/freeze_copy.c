@@ -16,6 +16,7 @@
 
 #include "target/freeze_call.h"
 #include "target/proc.h"
+#include "target/seccomp.h"
 #include "target/threads.h"
 #include "util/error.h"
 
@@ -60,6 +61,10 @@ static bool deliver_one(struct lg_freeze *freeze)
 // Has thread `t` make the copy. True: no other thread need be tried.
 static bool clone_by(struct lg_freeze *freeze, struct lg_tracee *t, struct lg_error **err_ret)
 {
+    if (lg_seccomp_kills(t->tid, SYS_clone, (uint64_t[4]){ CLONE_FILES })) {
+        refuse(freeze, "its seccomp filter would kill it for that");
+        return true;
+    }
     struct lg_call call;
     struct lg_error *err = lg_call_begin(&call, freeze, t);
     bool begun = !err;

@@ -12,6 +12,7 @@
 #include "target/freeze_call.h"
 #include "target/maps.h"
 #include "target/proc.h"
+#include "target/seccomp.h"
 #include "target/threads.h"
 #include "util/error.h"
 
@@ -83,6 +84,8 @@ static bool wait_for(struct lg_freeze *freeze, struct lg_tracee *t, int ns_pid)
 {
     struct lg_call call;
     uint64_t args[4] = { (uint64_t)ns_pid, 0, __WALL | WNOHANG, 0 };
+    if (lg_seccomp_kills(t->tid, SYS_wait4, args))
+        return true;
     struct lg_error *err = lg_call(&call, freeze, t, SYS_wait4, args);
     bool done = !err;
     lg_error_free(err);

@@ -19,7 +19,8 @@
 enum {
     PIECE = 1 << 20, // Of one system call.
     TEND_MS = 2,     // Between looks for threads that could not be let go.
-    WATCH_MS = 100,  // Between looks whether the copy is still there.
+    TRACER_TRIES = 30,
+    WATCH_MS = 100, // Between looks whether the copy is still there.
 };
 
 struct lg_live {
@@ -136,12 +137,25 @@ static struct lg_error *check_process(int pid, int proc)
     return lg_error_new(LG_ERR_UNSUPPORTED, "is a thread of the kernel: it has no memory of its own");
 }
 
+// Another linger may be at it: that takes milliseconds.
+static void await_tracer(int proc)
+{
+    for (int tries = 0; tries < TRACER_TRIES; tries++) {
+        char status[LG_PROC_TEXT];
+        if (lg_proc_read(proc, "status", status, sizeof(status)) <= 0
+            || lg_proc_field(status, "TracerPid", 0) == 0)
+            return;
+        nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000 }, NULL);
+    }
+}
+
 // What can be done before the stop.
 static struct lg_error *prepare(struct lg_live *live)
 {
     struct lg_error *err = check_process(live->target.pid, live->proc);
     if (err)
         return err;
+    await_tracer(live->proc);
     live->freeze.mem = openat(live->proc, "mem", O_RDWR | O_CLOEXEC);
     if (live->freeze.mem < 0)
         return lg_freeze_denied(live->target.pid, live->proc);

@@ -241,9 +241,18 @@ static int refuse_by_signal(struct prey *prey)
     return show_pages(prey);
 }
 
-static void check_refusal(int (*run)(struct prey *prey))
+static int kill_for_clone(struct prey *prey)
+{
+    refuse_clone(SECCOMP_RET_KILL_PROCESS);
+    return show_pages(prey);
+}
+
+static void check_refusal(int (*run)(struct prey *prey), const char *why)
 {
     struct prey prey = { 0 };
+    char note[256];
+    snprintf(note, sizeof(note), "the process cannot be copied (%s) and stands still while it is read",
+             why);
     char states[64], before[8] = "", after[8] = "";
     bool is_traced;
     prey_start(&prey, run);
@@ -251,9 +260,7 @@ static void check_refusal(int (*run)(struct prey *prey))
     _cleanup_(lg_target_freep) struct lg_target *target = NULL;
     assert_ok(lg_live_open(prey.pid, &target));
     assert_int_equal(target->notes.len, 1);
-    assert_string_equal(target->notes.at[0],
-                        "the process cannot be copied (clone: Operation not permitted) "
-                        "and stands still while it is read");
+    assert_string_equal(target->notes.at[0], note);
     prey_states(prey.pid, states, sizeof(states), &is_traced);
     assert_string_equal(states, "t");
     uint64_t page = (uint64_t)(uintptr_t)prey.shared->address;
@@ -275,8 +282,10 @@ static void check_refusal(int (*run)(struct prey *prey))
 
 static void a_process_that_cannot_be_copied_stands_still_while_it_is_read(void **state)
 {
-    check_refusal(refuse_by_error);
-    check_refusal(refuse_by_signal);
+    check_refusal(refuse_by_error, "clone: Operation not permitted");
+    check_refusal(refuse_by_signal, "clone: Operation not permitted");
+    if (geteuid() == 0) // Who may read the filter.
+        check_refusal(kill_for_clone, "its seccomp filter would kill it for that");
 }
 
 // In a process of its own: one that is parent and tracer cannot leave the end of its child to be seen.
