@@ -5,6 +5,7 @@
 #include "cli/cmd.h"
 #include "cli/dumpobj.h"
 #include "cli/values.h"
+#include "util/cancel.h"
 
 enum { ELEMENTS_MAX = 1000000 };
 
@@ -71,7 +72,8 @@ static struct lg_error *write_elements(const struct lg_object_view *view, const 
         length = array->count - start;
     struct lg_error *err = NULL;
     for (uint64_t i = start; i < start + length && !err; i++)
-        err = write_element(view, array, i, lg_args_has(args, "details"));
+        err = lg_cancelled() ? &lg_was_cancelled
+                             : write_element(view, array, i, lg_args_has(args, "details"));
     if (!err)
         lg_view_elements(view, array, start, length);
     return err;

@@ -3,6 +3,7 @@
 
 #include "cli/cmd.h"
 #include "cli/support.h"
+#include "util/cancel.h"
 
 static const struct lg_column object_columns[] = {
     { "address", "Address", LG_CELL_ADDRESS, 16, LG_COL_RIGHT },
@@ -120,7 +121,7 @@ static void add_range(struct listing *listing, uint64_t start, uint64_t end, boo
         return;
     }
     uint64_t piece[PIECE];
-    for (uint64_t done = 0; done < count && !listing->failed;) {
+    for (uint64_t done = 0; done < count && !listing->failed && !lg_cancelled();) {
         size_t n = count - done < PIECE ? (size_t)(count - done) : PIECE;
         size_t got =
             lg_target_read(lg_session_target(listing->session), start + done * 8, piece, n * 8) / 8;
@@ -145,6 +146,8 @@ static struct lg_error *fill(struct listing *listing, const struct lg_finalizer_
     }
     if (listing->failed)
         return &lg_no_memory;
+    if (lg_cancelled())
+        return &lg_was_cancelled;
     if (listing->unreadable)
         lg_report_incomplete(listing->report, "%" PRIu64 " entries of the queue could not be read",
                              listing->unreadable);

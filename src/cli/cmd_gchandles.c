@@ -4,6 +4,7 @@
 
 #include "cli/cmd.h"
 #include "cli/support.h"
+#include "util/cancel.h"
 
 // In the order of SOS's summary; `label` is its row there.
 static const struct {
@@ -154,12 +155,14 @@ static struct lg_error *parse_kind(const char *text, int *ret)
 static struct lg_error *fill(struct listing *listing, const struct lg_handle *handles, size_t count,
                              int kind)
 {
-    for (size_t i = 0; i < count && !listing->failed; i++) {
+    for (size_t i = 0; i < count && !listing->failed && !lg_cancelled(); i++) {
         if (kind < 0 || (int)handles[i].kind == kind)
             add_handle(listing, &handles[i]);
     }
     if (listing->failed)
         return &lg_no_memory;
+    if (lg_cancelled())
+        return &lg_was_cancelled;
     if (listing->broken)
         lg_report_incomplete(listing->report,
                              "%" PRIu64

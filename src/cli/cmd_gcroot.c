@@ -9,6 +9,7 @@
 
 #include "cli/cmd.h"
 #include "cli/gcroot.h"
+#include "util/cancel.h"
 
 static const struct lg_column hop_columns[] = {
     { "address", "", LG_CELL_ADDRESS }, { "mt", "", LG_CELL_ADDRESS }, { "type", "", LG_CELL_TEXT },
@@ -35,6 +36,7 @@ struct printer {
     struct lg_report *report;
     struct lg_clr *clr;
     struct lg_table *table;
+    bool is_frozen; // The object is.
 };
 
 // ---- text ----
@@ -75,19 +77,28 @@ static void write_title(const struct printer *printer, const struct lg_chain *ch
         lg_report_line(printer->report, "%s", titles[chain->section]);
 }
 
+// "thread 1a2c 'worker'"
+static void describe_thread(const struct printer *printer, const struct lg_managed_thread *thread,
+                            char *buf, size_t size)
+{
+    _cleanup_free_ char *name = thread ? lg_managed_thread_name(printer->clr, thread) : NULL;
+    snprintf(buf, size, "thread %" PRIx32 "%s%s%s", thread ? thread->os_id : 0, name ? " '" : "",
+             name ? name : "", name ? "'" : "");
+}
+
 // What is in brackets behind the address of the root.
-static void describe(const struct lg_chain *chain, char *buf, size_t size)
+static void describe(const struct printer *printer, const struct lg_chain *chain, char *buf, size_t size)
 {
     const struct lg_root *root = chain->root;
-    uint32_t thread = root->thread ? root->thread->os_id : 0;
+    char thread[300];
+    describe_thread(printer, root->thread, thread, sizeof(thread));
     switch (chain->section) {
     case LG_SECTION_STATICS:
         snprintf(buf, size, "static %s", root->name ? root->name : "without a name");
         return;
     case LG_SECTION_THREAD_STATICS:
-        snprintf(buf, size, "%s%s, thread %" PRIx32,
-                 root->name ? "thread static " : "thread static table", root->name ? root->name : "",
-                 thread);
+        snprintf(buf, size, "%s%s, %s", root->name ? "thread static " : "thread static table",
+                 root->name ? root->name : "", thread);
         return;
     case LG_SECTION_HANDLES:
         snprintf(buf, size, "%s handle", handle_name(root->kind));
@@ -101,7 +112,7 @@ static void describe(const struct lg_chain *chain, char *buf, size_t size)
     const char *what = root->kind == LG_ROOT_FRAME ? "of the thread itself"
                        : root->slot                ? "stack"
                                                    : "register";
-    int len = snprintf(buf, size, "%s%s", what, root->conservative ? ", conservative" : "");
+    int len = snprintf(buf, size, "%s%s, %s", what, root->conservative ? ", conservative" : "", thread);
     if (chain->others && len > 0 && (size_t)len < size)
         snprintf(buf + len, size - (size_t)len, ", and %" PRIu32 " more words", chain->others);
 }
@@ -110,7 +121,7 @@ static void write_root(const struct printer *printer, const struct lg_chain *cha
 {
     const struct lg_root *root = chain->root;
     char what[1024];
-    describe(chain, what, sizeof(what));
+    describe(printer, chain, what, sizeof(what));
     if (!root->slot && root->name)
         lg_report_line(printer->report, "    %-16s (%s)", root->name, what);
     else
@@ -292,11 +303,15 @@ static struct lg_error *report_chains(struct printer *printer, const struct lg_h
     for (size_t i = 0; i < shown; i++) {
         struct lg_error *err =
             report_chain(printer, &reader, &chains->all.at[i], i > 0 ? &chains->all.at[i - 1] : NULL);
+        if (!err && lg_cancelled())
+            err = &lg_was_cancelled;
         if (err)
             return err;
     }
     lg_report_truncated(printer->report, "roots", len - shown);
     lg_report_line(printer->report, "Found %zu unique roots.", len);
+    if (printer->is_frozen)
+        lg_report_line(printer->report, "It is in the NonGC heap: it is never collected.");
     if (shown < len)
         lg_report_line(printer->report, "The nearest %zu are shown (-limit).", shown);
     return NULL;
@@ -348,7 +363,10 @@ static struct lg_error *search(struct lg_session *session, const struct lg_args 
     lg_session_report_walk(report, &graph->walk);
     report_incomplete(report, roots, stacks);
     report_facts(report, lg_session_heap(session), object, &chains);
-    struct printer printer = { .report = report, .clr = lg_session_clr(session) };
+    const char *generation = lg_object_generation(lg_session_heap(session), object->address);
+    struct printer printer = { .report = report,
+                               .clr = lg_session_clr(session),
+                               .is_frozen = generation && strcmp(generation, "foh") == 0 };
     return report_chains(&printer, graph, paths, &chains, lg_args_number(args, "limit", 0));
 }
 

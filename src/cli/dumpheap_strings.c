@@ -11,6 +11,7 @@
 #include "cli/dumpheap.h"
 #include "cli/values.h"
 #include "util/arena.h"
+#include "util/cancel.h"
 #include "util/map.h"
 
 enum {
@@ -199,7 +200,7 @@ static void report_groups(struct strings *strings, struct lg_report *report)
         lg_report_line(report, "Statistics:");
     struct lg_table *table = lg_report_table(report, len > 0 ? &string_spec : &empty_spec);
     size_t from = query->descending ? 0 : len - shown; // The biggest are kept.
-    for (size_t i = from; i < from + shown; i++)
+    for (size_t i = from; i < from + shown && !lg_cancelled(); i++)
         add_row(table, strings->target, &strings->groups.at[i]);
     lg_report_truncated(report, "strings", len - shown);
     if (strings->left_out)
@@ -227,5 +228,7 @@ struct lg_error *lg_dumpheap_strings(struct lg_session *session, const struct lg
         return &lg_no_memory;
     lg_session_report_walk(report, &result);
     report_groups(&strings, report);
+    if (lg_cancelled())
+        return &lg_was_cancelled;
     return lg_dumpheap_types(session, query, &strings.stats, report);
 }

@@ -52,6 +52,10 @@ bool lg_object_read(struct lg_clr *clr, uint64_t address, struct lg_object *ret)
 char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread);
 const char *lg_object_generation(const struct lg_heap *heap, uint64_t address); // NULL: in no segment
 
+// What the program called a thread (Thread.Name), or NULL; the caller's. Live and in a core the same,
+// which the name that the system knows is not.
+char *lg_managed_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread);
+
 // ---- statistics by type ----
 
 // Adds one object to statistics that grow with the types seen. False when out of memory.
