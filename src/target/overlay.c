@@ -12,7 +12,7 @@
 // they left out is as in the file. createdump does not: of writable memory that it left out only the
 // data of an ELF image is told, relocated by rule and as the file starts it (noted). docs/cores.md has
 // the reasons.
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -265,10 +265,12 @@ static void tell_another(struct lg_overlay *overlay, const struct overlay_file *
 }
 
 static void tell_missing(struct lg_overlay *overlay, const struct overlay_file *file,
-                         const struct identity *expected)
+                         const struct identity *expected, int errnum)
 {
-    char text[160];
-    describe(expected, text, sizeof(text));
+    char id[160], text[256];
+    const char *reason = errnum == ENOENT || errnum == 0 ? "" : strerror(errnum);
+    describe(expected, id, sizeof(id));
+    snprintf(text, sizeof(text), "%s%s%s", id, *id && *reason ? ": " : "", reason);
     if (looks_like_code(file, expected))
         remember(overlay, &overlay->missing, file->path, text);
 }
@@ -314,9 +316,10 @@ static void identify(struct lg_core *core, struct overlay_file *file)
     struct lg_overlay *overlay = core->overlay;
     struct identity expected = saved_identity(core, file), actual = { 0 };
     int64_t mtime = 0;
+    errno = 0;
     file->fd = lg_open_regular(file->path, &file->size, &mtime);
     if (file->fd < 0) {
-        tell_missing(overlay, file, &expected);
+        tell_missing(overlay, file, &expected, errno);
         return;
     }
     file->is_elf = lg_elf_file_open(file->fd, file->size, file->path, &file->elf);
@@ -331,7 +334,9 @@ static void identify(struct lg_core *core, struct overlay_file *file)
         return;
     }
     file->is_usable = locate(core, file, &expected);
-    if (file->is_usable && verdict == IS_LIKELY)
+    if (!file->is_usable)
+        remember(overlay, &overlay->replaced, file->path, "its relocations make no sense");
+    else if (verdict == IS_LIKELY)
         remember(overlay, &overlay->likely, base_name(file->path), "");
 }
 
@@ -379,15 +384,20 @@ bool lg_overlay_open(struct lg_core *core)
         return false;
     collect(core);
     for (size_t i = 0; i < overlay->files.len; i++) {
-        if (is_wanted(core, &overlay->files.at[i]))
-            identify(core, &overlay->files.at[i]);
+        struct overlay_file *file = &overlay->files.at[i];
+        if (is_wanted(core, file))
+            identify(core, file);
+        if (!file->is_usable) {
+            lg_closep(&file->fd);
+            file->fd = -1;
+        }
     }
     for (size_t i = 0; i < overlay->files.len; i++) {
         if (overlay->files.at[i].is_usable)
             admit(core, &overlay->files.at[i]);
     }
     say(core, &overlay->missing,
-        "mapped files that the core needs are missing, so what it did not save of them is unknown");
+        "mapped files are missing or cannot be read, so what the core did not save of them is unknown");
     say(core, &overlay->replaced, "files on disk are not the ones that were mapped, and are not read");
     say(core, &overlay->likely,
         "identity not proven, as the core has no header of them; read from disk, as layout and date "
