@@ -36,7 +36,8 @@ struct printer {
     struct lg_report *report;
     struct lg_clr *clr;
     struct lg_table *table;
-    bool is_frozen; // The object is.
+    bool is_frozen;   // The object is.
+    uint64_t skipped; // Objects left out of all paths.
 };
 
 // ---- text ----
@@ -290,6 +291,7 @@ static struct lg_error *report_chain(struct printer *printer, struct lg_path_rea
     write_root(printer, chain);
     write_path(printer, &path);
     add_root(printer, chain, &path);
+    printer->skipped += skipped_in(&path, 0, path.hops.len);
     return NULL;
 }
 
@@ -309,6 +311,7 @@ static struct lg_error *report_chains(struct printer *printer, const struct lg_h
             return err;
     }
     lg_report_truncated(printer->report, "roots", len - shown);
+    lg_report_truncated(printer->report, "path", printer->skipped);
     lg_report_line(printer->report, "Found %zu unique roots.", len);
     if (printer->is_frozen)
         lg_report_line(printer->report, "It is in the NonGC heap: it is never collected.");
