@@ -141,8 +141,10 @@ static void survey_class(struct survey *s, uint64_t mt, const struct lg_mt *m, u
     }
     if (gc)
         add_statics(s, mt, m, gc, &fields);
-    if (!index || !lg_vec_push(&s->tls, (struct tls_type){ mt, index, *m, fields }))
-        free(fields.at);
+    if (index && lg_vec_push(&s->tls, (struct tls_type){ mt, index, *m, fields }))
+        return;
+    s->no_memory |= index != 0;
+    free(fields.at);
 }
 
 static void survey_type(struct survey *s, uint64_t mt)
@@ -283,7 +285,8 @@ static bool next_in_flight(struct lg_clr *clr, uint64_t *node, struct in_flight 
 }
 
 // The Object[] of an in-flight entry, through its handle (dotnet/runtime
-// src/coreclr/vm/threadstatics.cpp, hTLSData) or, as before that, directly.
+// src/coreclr/vm/threadstatics.cpp, hTLSData; measured on 10.0.12) or, as before that,
+// directly.
 static uint64_t in_flight_object(struct lg_clr *clr, const struct in_flight *entry, bool *direct_ret)
 {
     uint64_t object = object_of_handle(clr, entry->data);
