@@ -18,9 +18,9 @@ static bool is_pid(const char *spec, int *ret)
     if (!*spec)
         return false;
     for (const char *c = spec; *c; c++) {
-        if (!isdigit((unsigned char)*c) || pid > INT_MAX)
+        if (!isdigit((unsigned char)*c))
             return false;
-        pid = pid * 10 + (*c - '0');
+        pid = pid > INT_MAX ? pid : pid * 10 + (*c - '0');
     }
     *ret = pid > 0 && pid <= INT_MAX ? (int)pid : 0;
     return true;
@@ -82,6 +82,8 @@ struct lg_error *lg_target_open(const char *spec, struct lg_target **ret)
 {
     struct stat st;
     int pid;
+    if (!*spec)
+        return lg_error_new(LG_ERR_USAGE, "a target is a PID, the name of a process, or a core file");
     if (is_pid(spec, &pid) && pid == 0)
         return lg_error_new(LG_ERR_USAGE, "'%s' is no PID", spec);
     if (is_pid(spec, &pid))
