@@ -216,7 +216,8 @@ static struct lg_error *read_segments(struct lg_clr *clr)
     if (err)
         return err;
     struct lg_segment *s = clr->segments.at;
-    qsort(s, clr->segments.len, sizeof(*s), by_start);
+    if (clr->segments.len > 1)
+        qsort(s, clr->segments.len, sizeof(*s), by_start);
     for (size_t i = 1; i < clr->segments.len; i++) {
         if (s[i - 1].committed > s[i].start)
             return lg_error_new(

@@ -285,7 +285,8 @@ struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *i
     window_deinit(&c.window);
     if (err)
         return err;
-    qsort(roots->all.at, roots->all.len, sizeof(*roots->all.at), by_kind_and_slot);
+    if (roots->all.len > 1)
+        qsort(roots->all.at, roots->all.len, sizeof(*roots->all.at), by_kind_and_slot);
     *ret = lg_steal(roots);
     return NULL;
 }
