@@ -25,4 +25,5 @@ app.MapPost("/order", (string customer, string product, int quantity) =>
 
 await app.StartAsync();
 Console.WriteLine(app.Urls.First());
-await Task.Delay(TimeSpan.FromSeconds(args.Length > 0 ? int.Parse(args[0]) : 300));
+var end = Task.Delay(TimeSpan.FromSeconds(args.Length > 0 ? int.Parse(args[0]) : 300));
+await Task.WhenAny(end, app.WaitForShutdownAsync());
