@@ -150,7 +150,7 @@ void lg_freeze_reap(struct lg_freeze *freeze)
     // A process that has just called exec has no C library yet that a thread could be sent to.
     for (int tries = 0; tries < TRIES; tries++) {
         find_zombies(freeze, &zombies);
-        if (zombies.count == 0 || reap(freeze, &zombies))
+        if (zombies.count == 0 || (reap(freeze, &zombies) && zombies.count < ZOMBIES_MAX))
             return;
         nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000000 }, NULL);
     }
