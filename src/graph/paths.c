@@ -9,6 +9,7 @@
 #include "util/parallel.h"
 
 enum {
+    NARROW = 4096,   // Levels below that are searched by the caller alone.
     GRAIN = 1024,    // Nodes of a level that one worker takes at a time.
     AHEAD = 16,      // How far ahead rows are fetched.
     BUFFERED = 4096, // New nodes that a worker keeps before it makes room for them in the next level.
@@ -69,36 +70,57 @@ static void search_grain(void *data, size_t grain, size_t worker)
     }
 }
 
+// The nodes found become the level to search next.
 static void finish_level(struct level *level)
 {
-    for (size_t w = 0; w < level->workers; w++)
-        empty_buffer(level, w);
+    for (size_t w = 0; w < level->workers; w++) {
+        if (level->buffers[w].count > 0)
+            empty_buffer(level, w);
+    }
     lg_node *swap = level->now;
     level->now = level->next;
     level->next = swap;
     level->now_count = atomic_exchange(&level->next_count, 0);
-    level->paths->reached += level->now_count;
-    for (uint32_t i = 0; i < level->now_count; i++)
-        level->seen[level->now[i] >> 6] |= UINT64_C(1) << (level->now[i] & 63);
+}
+
+// A level too narrow for threads: long lists have as many levels as nodes, so there is nothing here that
+// one node would not need.
+static void search_narrow(struct level *level)
+{
+    const struct lg_graph *graph = level->graph;
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < level->now_count; i++) {
+        lg_node node = level->now[i];
+        for (uint32_t e = graph->edge_start[node]; e < graph->edge_start[node + 1]; e++) {
+            lg_node holder = graph->edges[e], *next = &level->paths->next[holder];
+            if (level->seen[holder >> 6] >> (holder & 63) & 1)
+                continue;
+            if (*next == LG_NO_NODE)
+                level->next[found++] = holder;
+            *next = *next < node ? *next : node;
+        }
+    }
+    lg_node *swap = level->now;
+    level->now = level->next;
+    level->next = swap;
+    level->now_count = found;
 }
 
 static void search(struct level *level, lg_node target)
 {
     level->paths->next[target] = target;
-    level->seen[target >> 6] |= UINT64_C(1) << (target & 63);
     level->now[0] = target;
     level->now_count = 1;
-    level->paths->reached = 1;
     while (level->now_count > 0 && !lg_cancelled()) {
-        // A long list has as many levels as nodes: threads for those would cost more than they do.
-        size_t grains = (level->now_count + GRAIN - 1u) / GRAIN;
-        if (grains < 4) {
-            for (size_t g = 0; g < grains; g++)
-                search_grain(level, g, 0);
+        level->paths->reached += level->now_count;
+        for (uint32_t i = 0; i < level->now_count; i++)
+            level->seen[level->now[i] >> 6] |= UINT64_C(1) << (level->now[i] & 63);
+        if (level->now_count < NARROW) {
+            search_narrow(level);
         } else {
-            lg_parallel(grains, search_grain, level);
+            lg_parallel((level->now_count + GRAIN - 1u) / GRAIN, search_grain, level);
+            finish_level(level);
         }
-        finish_level(level);
     }
 }
 

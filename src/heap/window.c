@@ -20,8 +20,8 @@ void window_deinit(struct window *window)
 static size_t next_step(const struct window *window, uint64_t address, size_t need)
 {
     // The object in which the window ends may reach a little beyond it.
-    bool follows = window->end > window->start && address >= window->start
-                   && address < window->end + WINDOW_MIN;
+    bool follows =
+        window->end > window->start && address >= window->start && address < window->end + WINDOW_MIN;
     size_t step = !follows ? WINDOW_MIN : window->step < WINDOW_MAX ? window->step * 2 : WINDOW_MAX;
     return step < need ? need : step;
 }
