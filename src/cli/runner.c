@@ -5,6 +5,7 @@
 
 #include "cli/cmd.h"
 #include "cli/pager.h"
+#include "cli/progress.h"
 #include "cli/words.h"
 #include "util/cancel.h"
 
@@ -126,8 +127,10 @@ static struct lg_error *run(struct lg_runner *runner, const struct lg_command *c
     if (lg_args_has(args, "help"))
         return lg_help_about(command, ret);
     struct lg_error *err = check_needs(runner, command);
+    struct lg_progress *progress = lg_progress_begin(runner->session);
     if (!err)
         err = command->run(runner->session, args, ret);
+    lg_progress_end(progress);
     if (command->needs == LG_NEEDS_HEAP)
         err = check_lost(runner, err);
     if (!err && *ret)

@@ -19,6 +19,7 @@ struct lg_session {
     struct lg_roots *roots;
 
     struct lg_pauses pauses;
+    const char *_Atomic doing; // NULL: whatever the command does itself.
 };
 
 // Copies taken for one question. A GC is under way at 2 % of stops of a busy service, at 10 % of those
@@ -90,10 +91,17 @@ void lg_session_end(struct lg_session *session)
     pthread_mutex_unlock(&session->lock);
 }
 
+const char *lg_session_doing(const struct lg_session *session)
+{
+    const char *doing = session->doing;
+    return doing ? doing : "working";
+}
+
 // ---- opening ----
 
 static struct lg_error *retake(struct lg_session *session, unsigned delay_ms)
 {
+    session->doing = "taking another copy of the process";
     forget(session);
     session->pauses = lg_session_pauses(session);
     struct lg_error *err = lg_target_retake(session->target, delay_ms);
@@ -143,8 +151,12 @@ static struct lg_error *open_clr(struct lg_session *session)
 
 static struct lg_error *open_heap(struct lg_session *session)
 {
+    session->doing = "reading the runtime";
     struct lg_error *err = open_clr(session);
-    return err ? err : lg_heap_open(session->clr, &session->heap);
+    if (!err)
+        err = lg_heap_open(session->clr, &session->heap);
+    session->doing = NULL;
+    return err;
 }
 
 static struct lg_error *open_heap_or_close(struct lg_session *session)
@@ -157,6 +169,7 @@ static struct lg_error *open_heap_or_close(struct lg_session *session)
 
 static void begin(struct lg_session *session)
 {
+    session->doing = "opening the target";
     close_target(session);
     session->pauses = (struct lg_pauses){ 0 };
 }
@@ -225,8 +238,10 @@ static struct lg_error *make_stats(struct lg_session *session)
     const struct lg_walk_filter everything = { 0 };
     bool again = true;
     for (unsigned tries = 1; again; tries++) {
+        session->doing = "walking the heap";
         struct lg_error *err =
             lg_heap_stats(session->heap, &everything, &session->stats, &session->walk);
+        session->doing = NULL;
         if (err)
             return err;
         session->has_stats = true;
@@ -252,7 +267,9 @@ static struct lg_error *make_graph(struct lg_session *session)
 {
     bool again = true;
     for (unsigned tries = 1; again; tries++) {
+        session->doing = "building the graph";
         struct lg_error *err = lg_heap_graph_build(session->heap, &session->graph);
+        session->doing = NULL;
         if (!err)
             err = walk_again(session, &session->graph->walk, tries, &again);
         if (err)
@@ -273,8 +290,10 @@ struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_ro
 {
     const struct lg_heap_graph *graph;
     struct lg_error *err = lg_session_graph(session, &graph);
+    session->doing = "looking for roots";
     if (!err && !session->roots)
         err = lg_roots_collect(session->heap, graph->index, &session->roots);
+    session->doing = NULL;
     if (!err)
         *ret = session->roots;
     return err;

@@ -36,6 +36,9 @@ bool lg_session_is_lost(const struct lg_session *session);
 // A new picture of a live process. What the old one told is void.
 LG_MUST_CHECK struct lg_error *lg_session_refresh(struct lg_session *session);
 
+// What it is about, for whoever waits: "building the graph". From any thread.
+const char *lg_session_doing(const struct lg_session *session);
+
 // NULL without a target. Functions below that walk may take another copy of a live process, and then
 // these change: ask for them after the last of those, not before.
 struct lg_target *lg_session_target(const struct lg_session *session);
