@@ -54,6 +54,7 @@ static const struct lg_option options[] = {
     { "sort", LG_OPT_TEXT, "KEY", "statistics: size, count or name; objects: address or size" },
     { "desc", LG_OPT_FLAG, NULL, "the biggest first" },
     { "top", LG_OPT_NUMBER, "N", "only the N biggest (of addresses and names: the first N)" },
+    { "noprogress", LG_OPT_FLAG, NULL, NULL }, // For scripts that say it to SOS.
     { "live", LG_OPT_FLAG, NULL, NULL },
     { "dead", LG_OPT_FLAG, NULL, NULL },
     { 0 },

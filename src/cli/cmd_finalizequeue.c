@@ -161,6 +161,11 @@ static struct lg_error *fill(struct listing *listing, const struct lg_finalizer_
     return NULL;
 }
 
+static bool wants_stat(const struct lg_args *args)
+{
+    return lg_args_has(args, "stat") || lg_args_has(args, "summary");
+}
+
 static struct lg_error *check_args(const struct lg_args *args)
 {
     struct lg_error *err = lg_args_expect(args, 0, 0);
@@ -170,7 +175,7 @@ static struct lg_error *check_args(const struct lg_args *args)
         return lg_error_new(LG_ERR_UNSUPPORTED,
                             "-allReady needs to know exactly what is reachable, which this version does "
                             "not: without it, what waits already is marked \"ready\" in --json");
-    if (lg_args_has(args, "short") && lg_args_has(args, "stat"))
+    if (lg_args_has(args, "short") && wants_stat(args))
         return lg_error_new(LG_ERR_USAGE, "cannot specify both -short and -stat");
     return NULL;
 }
@@ -178,7 +183,7 @@ static struct lg_error *check_args(const struct lg_args *args)
 static struct lg_error *report_all(struct listing *listing, const struct lg_args *args)
 {
     struct lg_report *report = listing->report;
-    bool is_short = lg_args_has(args, "short"), stat = lg_args_has(args, "stat");
+    bool is_short = lg_args_has(args, "short"), stat = wants_stat(args);
     const struct lg_finalizer_queue *queues;
     size_t count;
     struct lg_error *err = lg_clr_finalizer_queues(listing->clr, &queues, &count);
@@ -235,6 +240,7 @@ static const struct lg_option options[] = {
     { "stat", LG_OPT_FLAG, NULL, "only statistics" },
     { "mt", LG_OPT_ADDRESS, "MT", "only objects of this method table" },
     { "detail", LG_OPT_FLAG, NULL, "accepted for habit's sake: changes nothing" },
+    { "summary", LG_OPT_FLAG, NULL, NULL }, // SOS's other word for -stat.
     { "allReady", LG_OPT_FLAG, NULL, NULL },
     { 0 },
 };
