@@ -337,7 +337,20 @@ double lg_live_pause_ms(const struct lg_target *target)
     return freeze->is_stopped ? (double)(lg_freeze_now() - freeze->started) / 1e6 : freeze->pause_ms;
 }
 
+static void look_after_job(void *data)
+{
+    idle(data); // Finds out whether the copy has ended.
+}
+
+// Asks, and does not wait until the keeper looks again: whoever asks is about to believe what was read.
 bool lg_live_is_lost(const struct lg_target *target)
 {
-    return target->kind == LG_TARGET_PROCESS && atomic_load(&((struct lg_live *)target)->reading) == 0;
+    if (target->kind != LG_TARGET_PROCESS)
+        return false;
+    struct lg_live *live = (struct lg_live *)target;
+    int reading = atomic_load(&live->reading);
+    if (reading != 0 && live->keeper)
+        lg_keeper_run(live->keeper, look_after_job, live);
+    char state = reading == target->pid ? lg_proc_state(live->proc, "stat") : 'R';
+    return atomic_load(&live->reading) == 0 || !state || state == 'Z' || state == 'X';
 }
