@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -21,7 +20,7 @@ enum {
     THREADS_MAX = 64, // That are tried.
     TRIES = 20,
     ZOMBIES_MAX = 32, // At a time.
-    EXIT_SIGNAL = 36, // Words of a stat file between its state, the first, and this, the last (proc(5)).
+    EXIT_SIGNAL = 38, // Field of a stat file (proc(5)).
 };
 
 struct zombies {
@@ -35,14 +34,9 @@ static int zombie_ns_pid(const struct lg_freeze *freeze, int pid)
 {
     char text[LG_PROC_TEXT];
     _cleanup_close_ int proc = lg_proc_open(pid);
-    if (proc < 0 || lg_proc_read(proc, "stat", text, sizeof(text)) <= 0)
-        return 0;
-    const char *word = strrchr(text, ')');
-    if (!word || strncmp(word, ") Z ", 4) != 0)
-        return 0;
-    for (int i = 0; word && i < EXIT_SIGNAL; i++)
-        word = strchr(word + 1, ' ');
-    if (!word || strtol(word, NULL, 10) != 0 || lg_proc_read(proc, "status", text, sizeof(text)) <= 0
+    if (proc < 0 || lg_proc_state(proc, "stat") != 'Z'
+        || lg_proc_stat(proc, "stat", EXIT_SIGNAL, -1) != 0
+        || lg_proc_read(proc, "status", text, sizeof(text)) <= 0
         || lg_proc_field(text, "PPid", -1) != freeze->pid)
         return 0;
     return (int)lg_threads_ns_pid(text, (uint32_t)pid);

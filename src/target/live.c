@@ -20,7 +20,9 @@ enum {
     PIECE = 1 << 20, // Of one system call.
     TEND_MS = 2,     // Between looks for threads that could not be let go.
     TRACER_TRIES = 30,
-    WATCH_MS = 100, // Between looks whether the copy is still there.
+    FLAGS = 9,             // Field of a stat file (proc(5)), with, for a thread of the kernel,
+    PF_KTHREAD = 0x200000, // (torvalds/linux include/linux/sched.h @00c65c8).
+    WATCH_MS = 100,        // Between looks whether the copy is still there.
 };
 
 struct lg_live {
@@ -130,11 +132,11 @@ static struct lg_error *check_process(int pid, int proc)
         return lg_error_new(LG_ERR_UNSUPPORTED,
                             "its first thread has ended, and with it what /proc knows of "
                             "its memory");
-    if (lg_proc_state(proc, "stat") == 'Z' || lg_proc_state(proc, "stat") == 'X')
-        return lg_error_new(LG_ERR_NOT_FOUND,
-                            "has ended: it is a zombie that process %d has not waited for",
-                            (int)lg_proc_field(status, "PPid", 0));
-    return lg_error_new(LG_ERR_UNSUPPORTED, "is a thread of the kernel: it has no memory of its own");
+    if (lg_proc_stat(proc, "stat", FLAGS, 0) & PF_KTHREAD)
+        return lg_error_new(LG_ERR_UNSUPPORTED,
+                            "is a thread of the kernel: it has no memory of its own");
+    return lg_error_new(LG_ERR_NOT_FOUND, "has ended: it is a zombie that process %d has not waited for",
+                        (int)lg_proc_field(status, "PPid", 0));
 }
 
 // Another linger may be at it: that takes milliseconds.

@@ -10,7 +10,7 @@
 #include "util/cleanup.h"
 
 // Half a million mappings; a hostile process may have more than anyone wants to read.
-enum { ALL_MAX = 256 << 20 };
+enum { ALL_MAX = 256 << 20, STAT_TEXT = 1024 };
 
 int lg_proc_open(int pid)
 {
@@ -106,12 +106,27 @@ int64_t lg_proc_field_last(const char *status, const char *key, int64_t absent)
     return last;
 }
 
+// What follows "tid (comm)" in a stat file; comm may hold anything, even parentheses. NULL: gone
+static const char *read_stat(int dir, const char *name, char text[STAT_TEXT])
+{
+    if (lg_proc_read(dir, name, text, STAT_TEXT) < 0)
+        return NULL;
+    const char *end = strrchr(text, ')');
+    return end ? end + 1 : NULL;
+}
+
 char lg_proc_state(int dir, const char *name)
 {
-    char text[512];
-    if (lg_proc_read(dir, name, text, sizeof(text)) < 0)
-        return 0;
-    // "tid (comm) S …": comm may hold anything, even parentheses.
-    const char *end = strrchr(text, ')');
-    return end && end[1] == ' ' ? end[2] : 0;
+    char text[STAT_TEXT];
+    const char *fields = read_stat(dir, name, text);
+    return fields && fields[0] == ' ' ? fields[1] : 0;
+}
+
+int64_t lg_proc_stat(int dir, const char *name, int number, int64_t absent)
+{
+    char text[STAT_TEXT];
+    const char *field = read_stat(dir, name, text); // A space before each, from the third on.
+    for (int i = 3; field && i < number; i++)
+        field = strchr(field + 1, ' ');
+    return field ? strtoll(field, NULL, 10) : absent;
 }

@@ -31,4 +31,7 @@ int64_t lg_proc_field_last(const char *status, const char *key, int64_t absent);
 // gone.
 char lg_proc_state(int dir, const char *name);
 
+// Field `number`, as proc(5) counts them, from 4 on, of a task's stat file; `absent` if it is not there.
+int64_t lg_proc_stat(int dir, const char *name, int number, int64_t absent);
+
 #endif
