@@ -309,15 +309,6 @@ bool lg_freeze_tend(struct lg_freeze *freeze)
     return kept > 0;
 }
 
-void lg_freeze_release(struct lg_freeze *freeze, const struct lg_tracee *kept)
-{
-    for (size_t i = 0; i < freeze->tracees.len; i++) {
-        struct lg_tracee *t = &freeze->tracees.at[i];
-        if (t != kept && t->state != LG_TRACEE_MOVING && let_go(t))
-            t->state = LG_TRACEE_GONE;
-    }
-}
-
 void lg_freeze_resume(struct lg_freeze *freeze)
 {
     for (size_t i = 0; i < freeze->tracees.len; i++) {

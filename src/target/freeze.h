@@ -76,8 +76,6 @@ bool lg_freeze_deliver(struct lg_freeze *freeze, struct lg_tracee *tracee);
 // Waits until a thread that is seized and interrupted is still. False: it takes too long, or is asleep
 // in the kernel, where it can change nothing before it stops.
 bool lg_freeze_await(struct lg_freeze *freeze, struct lg_tracee *tracee);
-// Lets all but `kept` run; it may be NULL.
-void lg_freeze_release(struct lg_freeze *freeze, const struct lg_tracee *kept);
 // Lets all run, and measures the pause. Threads that could not be let go yet stay in `tracees`.
 void lg_freeze_resume(struct lg_freeze *freeze);
 // Lets go those that have arrived since. Whether some are still missing.

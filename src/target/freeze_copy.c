@@ -72,8 +72,6 @@ static bool clone_by(struct lg_freeze *freeze, struct lg_tracee *t, struct lg_er
         err = lg_call_arm(&call, SYS_clone, (uint64_t[4]){ CLONE_FILES, call.copy_stack });
     if (!err)
         err = lg_call_run(&call);
-    if (call.child)
-        lg_freeze_release(freeze, t); // The one that made it can be put right while the others run.
     lg_call_end(&call);
     freeze->copy = call.child;
     freeze->cloner = t->tid;
