@@ -208,6 +208,13 @@ const struct lg_command lg_cmd_ps = {
     .details = "The biggest first. Nothing is stopped or attached to. RSS is what the kernel counts as\n"
                "resident; GC-COMMITTED is what the GC heap has taken of the system. With NAME only the\n"
                "processes whose names contain it. What could not be read, and why, is a note, and\n"
-               "\"problem\" in JSON.",
+               "\"problem\" in JSON.\n"
+               "\n"
+               "    $ linger ps\n"
+               "     PID  NAME  RUNTIME  FLAVOUR              GC           RSS  GC-COMMITTED  THREADS\n"
+               "    4714  Shop  10.0.12  framework-dependent  server       80M          9.6M       17\n"
+               "    4715  Leak  10.0.12  framework-dependent  workstation  47M           14M        6\n"
+               "\n"
+               "and UPTIME and USER. JSON has more: the command line, the container, the PID inside it.",
     .run = run,
 };
