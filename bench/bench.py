@@ -103,7 +103,7 @@ def bench_stat(o):
             ours, peer = [], []
             for _ in range(o.rounds):
                 ours += [seconds(o.linger, "dumpheap", path, "-stat", "--json") for _ in range(3)]
-                peer.append(oracle(path, "stat", "1")["stat-mapped"]["median_s"])
+                peer.append(oracle(path, "stat", "5")["stat-mapped"]["median_s"])
             report = json.loads(ours[-1][2])
             count = report["total_count"]
             spent = statistics.median(run[0] for run in ours)
@@ -115,7 +115,7 @@ def bench_live(o):
     for nodes in o.nodes:
         with heap("seq", nodes) as app:
             ours, _, out = median_of(3 * o.rounds, o.linger, "dumpheap", app.pid, "-stat", "--json")
-            peer = [oracle(app.pid, "stat", "1")["stat-default"]["median_s"] for _ in range(o.rounds)]
+            peer = [oracle(app.pid, "stat", "5")["stat-live"]["median_s"] for _ in range(o.rounds)]
             pause = json.loads(out)["target"]["pause_ms"]
             row(f"dumpheap -stat, live, seq {nodes:,}", ours, "ClrMD suspended, warm", statistics.median(peer),
                 f"target stood still {pause:.1f} ms at {app.rss() / 1e9:.2f} GB")
