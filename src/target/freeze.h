@@ -56,7 +56,8 @@ struct lg_freeze {
     int copy;              // PID of the copy, 0: none
     int copy_ns_pid;       // What the process itself calls it.
     bool copy_ended;       // Killed by someone else; still to be reaped.
-    int cloner;            // The thread that made it.
+    int cloner;            // The thread that made it,
+    struct lg_range stack; // and the mapping that its stack is in.
     char refusal[160];     // Why there is no copy.
 };
 

@@ -36,12 +36,16 @@ static bool restarts_by_itself(const struct user_regs_struct *r)
                || result == -LG_ERESTARTNOHAND);
 }
 
-// The range that the thread's stack is in, if there is room in it for all that may be written.
-static bool has_room(const struct lg_freeze *freeze, uint64_t stack_pointer)
+// Whether there is room on the thread's stack for all that may be written.
+static bool has_room(const struct lg_freeze *freeze, const struct lg_tracee *t)
 {
-    const struct lg_range *range = lg_target_find(freeze->maps, stack_pointer);
+    uint64_t at = t->registers.rsp;
+    const struct lg_range *range = lg_target_find(freeze->maps, at);
+    // As long as a thread lives, it has its stack.
+    if (!range && t->tid == freeze->cloner && at >= freeze->stack.start && at < freeze->stack.end)
+        range = &freeze->stack;
     return range && (range->access & (LG_READ | LG_WRITE)) == (LG_READ | LG_WRITE)
-           && stack_pointer - range->start > RED_ZONE + STATE + STATE_MAX + SPARE;
+           && at - range->start > RED_ZONE + STATE + STATE_MAX + SPARE;
 }
 
 // In a restartable sequence (rseq(2)) a thread may not be sent elsewhere.
@@ -62,7 +66,7 @@ static bool is_in_sequence(const struct lg_freeze *freeze, int tid)
 
 int lg_call_fitness(const struct lg_freeze *freeze, const struct lg_tracee *t)
 {
-    if (t->state != LG_TRACEE_STOPPED || !t->has_registers || !has_room(freeze, t->registers.rsp))
+    if (t->state != LG_TRACEE_STOPPED || !t->has_registers || !has_room(freeze, t))
         return -1;
     if (restarts_by_itself(&t->registers))
         return 3;

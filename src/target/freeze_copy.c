@@ -75,6 +75,8 @@ static bool clone_by(struct lg_freeze *freeze, struct lg_tracee *t, struct lg_er
     lg_call_end(&call);
     freeze->copy = call.child;
     freeze->cloner = t->tid;
+    const struct lg_range *stack = lg_target_find(freeze->maps, t->registers.rsp);
+    freeze->stack = stack ? *stack : (struct lg_range){ 0 };
     if (err) {
         refuse(freeze, lg_error_message(err));
     } else if (call.child == 0) {

@@ -103,9 +103,7 @@ static bool reap_by(struct lg_freeze *freeze, int tid, const struct zombies *zom
 
 static bool reap_by_any(struct lg_freeze *freeze, const struct zombies *zombies)
 {
-    bool done = reap_by(freeze, freeze->cloner, zombies); // It was fit before.
-    if (done)
-        return true;
+    bool done = false;
     int fd = openat(freeze->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     struct dirent *entry;
@@ -118,7 +116,8 @@ static bool reap_by_any(struct lg_freeze *freeze, const struct zombies *zombies)
     return done;
 }
 
-// The process may have called exec meanwhile: everything is looked up anew.
+// Best by the thread that made the copy: it was fit, and needs no look at the maps. But it may be gone,
+// or the process have called exec: then everything is looked up anew.
 static bool reap(struct lg_freeze *freeze, const struct zombies *zombies)
 {
     struct lg_target now = { 0 }, *before = freeze->maps;
@@ -126,10 +125,14 @@ static bool reap(struct lg_freeze *freeze, const struct zombies *zombies)
     int mem = freeze->mem;
     freeze->mem = openat(freeze->proc, "mem", O_RDWR | O_CLOEXEC);
     freeze->maps = &now;
-    struct lg_error *err = lg_maps_read(freeze->proc, &now, &paths);
-    bool done = !err && freeze->mem >= 0 && lg_gadgets_find(&now, freeze->mem, &freeze->gadgets)
-                && reap_by_any(freeze, zombies);
-    lg_error_free(err);
+    bool done = freeze->mem >= 0 && lg_gadgets_hold(&freeze->gadgets, freeze->mem)
+                && reap_by(freeze, freeze->cloner, zombies);
+    if (!done && freeze->mem >= 0) {
+        struct lg_error *err = lg_maps_read(freeze->proc, &now, &paths);
+        done =
+            !err && lg_gadgets_find(&now, freeze->mem, &freeze->gadgets) && reap_by_any(freeze, zombies);
+        lg_error_free(err);
+    }
     lg_closep(&freeze->mem);
     lg_vec_free(&now.ranges);
     lg_arena_free(&paths);

@@ -7,7 +7,7 @@ static const uint8_t system_call[] = { 0x0f, 0x05, 0xc3 };
 static const uint8_t sigreturn_long[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 static const uint8_t sigreturn_short[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 
-enum { PIECE = 256 << 10, OVERLAP = sizeof(sigreturn_long) - 1, SEARCH_MAX = 256 << 20 };
+enum { PIECE = 64 << 10, OVERLAP = sizeof(sigreturn_long) - 1, SEARCH_MAX = 256 << 20 };
 
 static bool holds(int mem, uint64_t address, const void *bytes, size_t len)
 {

@@ -24,12 +24,14 @@ static bool read_hex(struct cursor *c, uint64_t *ret)
 {
     const char *start = c->pos;
     uint64_t value = 0;
-    for (; c->pos < c->end; c->pos++) {
-        const char *digits = "0123456789abcdef";
-        const char *digit = *c->pos ? strchr(digits, *c->pos) : NULL;
-        if (!digit || value >> 60)
+    for (; c->pos < c->end && value >> 60 == 0; c->pos++) {
+        char digit = *c->pos;
+        if (digit >= '0' && digit <= '9')
+            value = value << 4 | (uint64_t)(digit - '0');
+        else if (digit >= 'a' && digit <= 'f')
+            value = value << 4 | (uint64_t)(digit - 'a' + 10);
+        else
             break;
-        value = value << 4 | (uint64_t)(digit - digits);
     }
     *ret = value;
     return c->pos > start;
@@ -54,13 +56,13 @@ static const char *read_path(struct cursor *c, struct lg_arena *paths)
     if (len == 0)
         return "";
     char *path = lg_arena_copy(paths, c->pos, len);
-    char *to = path;
-    for (const char *from = path; path && *from; to++) {
+    char *to = path ? strchr(path, '\\') : NULL;
+    for (const char *from = to; from && *from; to++) {
         bool newline = strncmp(from, "\\012", 4) == 0;
         *to = newline ? '\n' : *from;
         from += newline ? 4 : 1;
     }
-    if (path)
+    if (to)
         *to = '\0';
     return path;
 }
