@@ -40,6 +40,14 @@ static void *wait_for_signal(void *data)
     return NULL;
 }
 
+// What is ignored from the start is to stay so: nohup, jobs in the background of a script.
+static void add_unless_ignored(sigset_t *set, int number)
+{
+    struct sigaction action;
+    if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+        sigaddset(set, number);
+}
+
 void lg_interrupt_watch(struct lg_session *session, bool prompting)
 {
     pthread_t thread;
@@ -48,10 +56,10 @@ void lg_interrupt_watch(struct lg_session *session, bool prompting)
         return;
     watch->session = session;
     sigemptyset(&watch->signals);
-    sigaddset(&watch->signals, SIGTERM);
-    sigaddset(&watch->signals, SIGHUP);
+    add_unless_ignored(&watch->signals, SIGTERM);
+    add_unless_ignored(&watch->signals, SIGHUP);
     if (!prompting)
-        sigaddset(&watch->signals, SIGINT);
+        add_unless_ignored(&watch->signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &watch->signals, NULL); // In all threads to come, too.
     if (pthread_create(&thread, NULL, wait_for_signal, watch) == 0) {
         pthread_detach(thread); // It keeps `watch` as long as the program runs.

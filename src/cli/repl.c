@@ -233,18 +233,6 @@ static const char *read_line(struct prompt *prompt)
     }
 }
 
-static void greet(const struct lg_runner *runner)
-{
-    const struct lg_target *target = lg_session_target(runner->session);
-    const struct lg_clr_info *info = lg_clr_info(lg_session_clr(runner->session));
-    if (target->kind == LG_TARGET_PROCESS)
-        printf("Process %d", target->pid);
-    else
-        printf("Core %s", target->path ? target->path : "");
-    printf(": .NET %s, %s GC. 'help' lists the commands, 'quit' leaves.\n",
-           info->version ? info->version : "(unknown)", info->server ? "server" : "workstation");
-}
-
 static struct lg_error *prompt_all(struct lg_runner *runner)
 {
     struct prompt prompt = { .runner = runner };
@@ -254,7 +242,7 @@ static struct lg_error *prompt_all(struct lg_runner *runner)
     }
     let_interrupt(false);
     sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_interrupt }, NULL);
-    greet(runner);
+    lg_runner_greet(runner);
     const char *line;
     while (!runner->quit && (line = read_line(&prompt)))
         run_line(&prompt, line);
@@ -271,7 +259,7 @@ struct lg_error *lg_repl(struct lg_runner *runner, int *status_ret)
 {
     bool terminal = lg_repl_has_terminal();
     runner->prompting = true;
-    runner->paging = terminal;
+    runner->paging = terminal && runner->out == stdout;
     *status_ret = 0;
     return terminal ? prompt_all(runner) : read_all(runner, status_ret);
 }

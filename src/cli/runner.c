@@ -43,6 +43,29 @@ static void render(const struct lg_runner *runner, const struct lg_report *repor
         lg_report_write_text(report, out);
 }
 
+struct lg_error *lg_runner_redirect(struct lg_runner *runner, const struct lg_args *args)
+{
+    const char *path = lg_args_text(args, "o");
+    FILE *file = path ? fopen(path, "we") : NULL;
+    if (path && !file)
+        return lg_error_os(errno, "open '%s'", path);
+    if (file) {
+        runner->out = file;
+        runner->terminal = runner->paging = false;
+    }
+    return NULL;
+}
+
+struct lg_error *lg_runner_restore(struct lg_runner *runner, struct lg_error *err)
+{
+    if (runner->out == stdout)
+        return err;
+    if (fclose(runner->out) != 0 && !err)
+        err = lg_error_os(errno, "writing the report");
+    runner->out = stdout;
+    return err;
+}
+
 static struct lg_error *print_to_file(const struct lg_runner *runner, const struct lg_report *report,
                                       const char *path)
 {
@@ -82,6 +105,32 @@ static struct lg_error *print_report(const struct lg_runner *runner, const struc
 
 // ---- notes ----
 
+void lg_runner_deinit(struct lg_runner *runner)
+{
+    for (size_t i = 0; i < runner->notes_said.len; i++)
+        free(runner->notes_said.at[i]);
+    lg_vec_free(&runner->notes_said);
+}
+
+static bool was_said(const struct lg_runner *runner, const char *note)
+{
+    for (size_t i = 0; i < runner->notes_said.len; i++) {
+        if (strcmp(runner->notes_said.at[i], note) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void say(struct lg_runner *runner, const char *note)
+{
+    if (was_said(runner, note))
+        return;
+    lg_report_write_note(note, stderr);
+    char *copy = runner->prompting ? strdup(note) : NULL;
+    if (copy && !lg_vec_push(&runner->notes_said, copy))
+        free(copy); // Then it is said again.
+}
+
 // JSON has all of them in it.
 static void print_notes(struct lg_runner *runner, const struct lg_report *report)
 {
@@ -95,8 +144,29 @@ static void print_notes(struct lg_runner *runner, const struct lg_report *report
     else if (news)
         fprintf(stderr, "note: target paused %u times, %.1f ms in all, %.1f ms at most\n", pauses.count,
                 pauses.total_ms, pauses.longest_ms);
-    if (report)
-        lg_report_write_notes(report, stderr);
+    for (size_t i = 0; report && i < lg_report_note_count(report); i++)
+        say(runner, lg_report_note(report, i));
+}
+
+void lg_runner_greet(struct lg_runner *runner)
+{
+    const struct lg_target *target = lg_session_target(runner->session);
+    const struct lg_clr_info *info = lg_clr_info(lg_session_clr(runner->session));
+    const char *version = info->version ? info->version : "of an unknown version";
+    const char *gc = info->server ? "server" : "workstation";
+    const char *help = "'help' lists the commands, 'quit' leaves.";
+    _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("greeting");
+    if (!report)
+        return;
+    if (target->kind == LG_TARGET_PROCESS)
+        lg_report_line(report, "Process %d: .NET %s, %s GC. %s", target->pid, version, gc, help);
+    else
+        lg_report_line(report, "%s: .NET %s, %s GC. %s", target->path ? target->path : "Core", version,
+                       gc, help);
+    lg_session_describe(runner->session, report);
+    lg_report_write_text(report, stdout);
+    fflush(stdout);
+    print_notes(runner, report);
 }
 
 // ---- running ----
@@ -159,9 +229,12 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
     print_notes(&how, err ? NULL : report);
     if (!err && command->needs == LG_OPENS_TARGET && lg_args_has(args, "c")) {
         how.prompting = true;
-        err = lg_runner_script(&how, args);
+        err = lg_runner_redirect(&how, args);
+        if (!err)
+            err = lg_runner_restore(&how, lg_runner_script(&how, args));
     }
     runner->pauses_said = how.pauses_said;
+    memcpy(&runner->notes_said, &how.notes_said, sizeof(how.notes_said));
     runner->quit = how.quit || command == &lg_cmd_quit;
     return err;
 }

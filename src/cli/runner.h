@@ -18,7 +18,13 @@ struct lg_runner {
     bool prompting;       // Commands that need a prompt may run.
     bool quit;            // `quit` was said.
     unsigned pauses_said; // How many stops of the target have been told of.
+    LG_VEC(char *)
+    notes_said; // At a prompt and in a script a note is printed once, not for each command.
 };
+void lg_runner_deinit(struct lg_runner *runner);
+
+// Says which target is open, and what is to be known of it.
+void lg_runner_greet(struct lg_runner *runner);
 
 // Runs a command whose words have been parsed. `args` has lost the target.
 LG_MUST_CHECK struct lg_error *lg_runner_command(struct lg_runner *runner,
@@ -28,6 +34,11 @@ LG_MUST_CHECK struct lg_error *lg_runner_command(struct lg_runner *runner,
 LG_MUST_CHECK struct lg_error *lg_runner_line(struct lg_runner *runner, const char *line);
 // Runs all `-c` of a command line, up to the first that fails.
 LG_MUST_CHECK struct lg_error *lg_runner_script(struct lg_runner *runner, const struct lg_args *args);
+
+// `-o FILE` of what opens a target is for all commands on it: sends their reports there.
+LG_MUST_CHECK struct lg_error *lg_runner_redirect(struct lg_runner *runner, const struct lg_args *args);
+// Ends that. Takes `err`, and returns it or what closing the file brought up.
+LG_MUST_CHECK struct lg_error *lg_runner_restore(struct lg_runner *runner, struct lg_error *err);
 
 // Errors of writing: NULL, a sentence, or LG_ERR_CLOSED.
 LG_MUST_CHECK struct lg_error *lg_runner_flush(FILE *out);

@@ -154,6 +154,31 @@ def test_a_script_ends_at_the_first_command_that_fails(lab, app):
     assert result.err.count("linger: ") == 1
 
 
+def test_a_note_is_said_once_and_output_goes_to_a_file(lab, app, tmp_path):
+    file = tmp_path / "out"
+    command = ["-c", "finalizequeue -stat"]
+    result = lab.linger("attach", app.pid, *command, *command, "-o", file)
+    assert result.out == "" and file.read_text().count("Statistics for all finalizable objects") == 2
+    notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == len(set(notes)) >= 2
+    result = lab.linger("attach", app.pid, *command, "-o", "/dev/full", status=3)
+    assert "No space left on device" in result.err
+
+
+def test_what_is_ignored_from_the_start_stays_ignored(lab):
+    app = lab.start("Leak")
+    process = subprocess.Popen(["nohup", str(lab.linger_program), "attach", str(app.pid)], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment())
+    process.stdin.write(b"help quit\n")
+    process.stdin.flush()
+    os.read(process.stdout.fileno(), 1)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    out, _ = process.communicate(b"help open\nquit\n", timeout=30)
+    assert process.returncode == 0 and b"core file" in out
+    app.kill()
+
+
 def test_each_report_of_a_script_is_one_line_of_json(lab, app):
     reports = lab.reports(app.pid, ["dumpheap -stat -type Order", "eeheap -gc"])
     assert [r["report"] for r in reports] == ["dumpheap", "eeheap"]
