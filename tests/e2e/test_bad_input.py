@@ -69,7 +69,7 @@ def test_no_such_process(lab):
 
 @pytest.mark.sanitized
 @pytest.mark.parametrize("spec, status, pattern", [
-    ("0", 2, "no PID"), ("99999999999999999999", 3, "no PID"), ("/no/such/file", 3, "No such file"), ("nosuchname", 3, "no PID, no file"),
+    ("0", 2, "no PID"), ("99999999999999999999", 2, "no PID"), ("/no/such/file", 3, "No such file"), ("nosuchname", 3, "no PID, no file"),
 ])
 def test_what_is_no_target(lab, spec, status, pattern):
     complaint(lab.linger("dumpheap", spec, "-stat", status=None), status, pattern)
@@ -167,6 +167,29 @@ def test_mono(lab, stand_in):
 def test_runtime_still_starting(lab, stand_in):
     with stand_in("starting", "libhostfxr.so", "char hostfxr_main[8];") as program:
         complaint(lab.linger("dumpheap", program.pid, "-stat", status=None), 3, "not loaded the runtime yet.*try again")
+
+
+@pytest.mark.sanitized
+def test_a_runtime_that_starts_meanwhile(lab):
+    """From its first instruction on: an error that says to try again, or an answer, and the program starts as ever."""
+    program = lab.program("Leak")
+    for _ in range(3):
+        process = subprocess.Popen([str(program), "--seconds", "100"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=clean_environment())
+        try:
+            answers = []
+            while not answers or answers[-1].status != 0:
+                assert process.poll() is None, (process.stderr.read(), answers[-3:])
+                assert len(answers) < 1000
+                answers.append(survives(lab.linger("dumpheap", process.pid, "-stat", status=None)))
+                if answers[-1].status == 3:
+                    complaint(answers[-1], 3, r"try again|starting|no \.NET runtime|not loaded|loaded")
+            assert process.stdout.readline().startswith(b'{"truth":1')
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
 
 
 def test_a_runtime_that_lies(lab, stand_in):
