@@ -362,4 +362,8 @@ void lg_session_report_walk(struct lg_report *report, const struct lg_walk_resul
         lg_report_incomplete(report,
                              "%" PRIu64 " bytes of the heap could not be walked and were passed over",
                              result->skipped_bytes);
+    if (result->unsettled > 0)
+        lg_report_incomplete(report,
+                             "at %" PRIu64 " places an object was being allocated: it is left out",
+                             result->unsettled);
 }

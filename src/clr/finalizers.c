@@ -4,11 +4,12 @@
 //     CFinalize   m_FillPointers[7] | m_Array | m_EndArray | ...
 //
 // Only the fill pointers are the DAC's to read; the words behind them are the runtime's own, and
-// checked: array <= fill[0] <= ... <= fill[6] <= end (reference clr.md B.2, D.4, measured;
-// dotnet/runtime src/coreclr/gc/gcpriv.h, CFinalize).
+// checked: array <= fill[0] <= ... <= fill[6] <= end, and of a believable size (reference clr.md B.2,
+// D.4, measured; dotnet/runtime src/coreclr/gc/gcpriv.h, CFinalize).
 #include "clr/gc_vars.h"
 
 enum { FILLS = 7, ARRAY = FILLS, END = FILLS + 1, WORDS = FILLS + 2 };
+enum { BYTES_MAX = 512 << 20 }; // Of one queue: 64 Mi objects, more than any process has.
 
 static bool is_in_order(const uint64_t words[WORDS])
 {
@@ -18,7 +19,8 @@ static bool is_in_order(const uint64_t words[WORDS])
             return false;
         before = words[i];
     }
-    return words[ARRAY] && words[ARRAY] % 8 == 0 && before <= words[END];
+    return words[ARRAY] && words[ARRAY] % 8 == 0 && before <= words[END]
+           && before - words[ARRAY] <= BYTES_MAX;
 }
 
 static struct lg_error *read_queue(struct lg_clr *clr, size_t heap)

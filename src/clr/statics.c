@@ -45,7 +45,8 @@ struct survey {
     LG_VEC(uint64_t) more; // base classes to look at
     uint32_t info_size, thread_info_size;
     bool no_memory;
-    struct lg_error *first; // Of the types that could not be read: told if nothing else could be either.
+    size_t unread;          // Types whose statics are unknown, and
+    struct lg_error *first; // why, of the first.
 };
 
 static void survey_deinit(struct survey *s)
@@ -115,6 +116,7 @@ static void add_statics(struct survey *s, uint64_t mt, const struct lg_mt *m, ui
 
 static void keep_error(struct survey *s, struct lg_error *err)
 {
+    s->unread++;
     if (err == &lg_no_memory)
         s->no_memory = true;
     else if (!s->first)
@@ -409,6 +411,9 @@ static struct lg_error *read_statics(struct lg_clr *clr, struct lg_static_list *
         err = lg_steal(s.first);
     if (err)
         return lg_error_context(err, "statics");
+    if (s.unread > 0)
+        lg_target_note(clr->target, "The statics of %zu types could not be read: %s.", s.unread,
+                       lg_error_message(s.first));
     sort_slots(list);
     list->read = true;
     return NULL;

@@ -89,15 +89,16 @@ static struct lg_error *collect_statics(struct collector *c)
     const struct lg_static *statics;
     size_t count;
     struct lg_error *err = lg_clr_statics(c->clr, &statics, &count);
-    uint64_t wild = 0;
+    uint64_t wild = 0, collectible = 0;
     for (size_t i = 0; i < count && !err; i++) {
         uint64_t object = word_at(c, statics[i].slot);
         if (object == 0)
             continue;
-        wild += !is_object(c, object);
         const struct lg_type *type = lg_clr_type(c->clr, statics[i].mt);
+        wild += !type || !is_object(c, object);
         if (!type || !is_object(c, object))
             continue;
+        collectible += (type->flags & LG_TYPE_COLLECTIBLE) != 0;
         const char *name =
             keep_name(c->roots, "%s.%s", lg_clr_type_name(c->clr, type), statics[i].field);
         if (!name)
@@ -109,6 +110,12 @@ static struct lg_error *collect_statics(struct collector *c)
     if (!err && wild)
         err = say_incomplete(c->roots, "%llu static slots hold what is no object",
                              (unsigned long long)wild);
+    // They live as long as their LoaderAllocator, which something else has to keep.
+    if (!err && collectible)
+        err = say_incomplete(c->roots,
+                             "%llu statics of collectible assemblies are taken as roots, as long as "
+                             "those are loaded: what keeps them loaded is another question",
+                             (unsigned long long)collectible);
     return err;
 }
 
@@ -116,7 +123,7 @@ static struct lg_error *collect_statics(struct collector *c)
 static struct lg_error *collect_thread_roots(struct collector *c)
 {
     const struct lg_thread_root *thread_roots;
-    size_t count;
+    size_t count, wild = 0;
     struct lg_error *err = lg_clr_thread_roots(c->clr, &thread_roots, &count);
     for (size_t i = 0; i < count && !err; i++) {
         struct lg_root root = {
@@ -125,7 +132,11 @@ static struct lg_error *collect_thread_roots(struct collector *c)
         };
         if (is_object(c, root.object))
             err = add_root(c, root);
+        else
+            wild++;
     }
+    if (!err && wild)
+        err = say_incomplete(c->roots, "%zu tables of thread statics are no objects", wild);
     return err;
 }
 
@@ -178,6 +189,7 @@ static struct lg_error *collect_finalizers(struct collector *c)
     const struct lg_finalizer_queue *queues;
     size_t count;
     struct lg_error *err = lg_clr_finalizer_queues(c->clr, &queues, &count);
+    uint64_t wild = 0;
     for (size_t i = 0; i < count && !err; i++) {
         for (uint64_t slot = queues[i].fill[4]; slot < queues[i].fill[6] && !err; slot += 8) {
             struct lg_root root = { .object = word_at(c, slot),
@@ -185,8 +197,13 @@ static struct lg_error *collect_finalizers(struct collector *c)
                                     .kind = LG_ROOT_FINALIZER };
             if (is_object(c, root.object))
                 err = add_root(c, root);
+            else
+                wild++;
         }
     }
+    if (!err && wild)
+        err = say_incomplete(c->roots, "%llu entries of the finalizer queue hold what is no object",
+                             (unsigned long long)wild);
     return err;
 }
 

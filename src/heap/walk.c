@@ -8,6 +8,7 @@ enum {
     HEADER = 16, // What tells the size: method table and count.
     PROOF = 4,   // Objects in a row that have to make sense before a walk goes on behind damage.
     RESYNC_TRIES = 1 << 14, // Words looked at as method tables before the rest of a piece is given up.
+    UNSETTLED_MAX = 128 << 10, // Larger objects do not come out of allocation contexts.
 };
 
 struct lg_error *walker_new(struct lg_heap *heap, size_t number, struct walker **ret)
@@ -129,10 +130,14 @@ static size_t context_from(const struct lg_heap *heap, uint64_t address)
     return low;
 }
 
-static uint64_t behind(const struct lg_alloc_context *context)
+// Where objects go on behind an allocation context, which keeps room for one smallest object behind its
+// limit (clr.md C.5). One that reaches beyond `end` is damaged: its own pointer, where no object will be
+// found.
+static uint64_t behind(const struct lg_alloc_context *context, uint64_t end)
 {
-    // An allocation context keeps room for one smallest object behind its limit (clr.md C.5).
-    return context->limit + MIN_OBJECT;
+    bool fits =
+        context->limit < end && end - context->limit >= MIN_OBJECT && context->limit >= context->ptr;
+    return fits ? context->limit + MIN_OBJECT : context->ptr;
 }
 
 static bool makes_sense(struct walker *walker, uint64_t p, uint64_t end)
@@ -145,7 +150,7 @@ static bool makes_sense(struct walker *walker, uint64_t p, uint64_t end)
         p += stride(size);
         size_t c = context_from(walker->heap, p);
         if (c < walker->heap->context_count && walker->heap->contexts[c].ptr == p)
-            p = behind(&walker->heap->contexts[c]);
+            p = behind(&walker->heap->contexts[c], end);
     }
     return p <= end;
 }
@@ -200,11 +205,12 @@ static uint64_t step_over(struct walker *walker, uint64_t p, uint64_t end, size_
 {
     struct lg_heap *heap = walker->heap;
     const uint8_t *bytes = window_at(&walker->window, p, 8, end);
-    bool context_ahead = context < heap->context_count && heap->contexts[context].ptr < end;
+    bool context_ahead = context < heap->context_count && heap->contexts[context].ptr < end
+                         && heap->contexts[context].ptr - p <= UNSETTLED_MAX;
     if (bytes && lg_load_u64(bytes) == 0 && context_ahead) {
         // An object whose method table was not written yet lies just below the pointer of its context.
         walker->result.unsettled++;
-        return behind(&heap->contexts[context]);
+        return behind(&heap->contexts[context], end);
     }
     if (walker->result.bad_objects++ == 0)
         walker->result.first_bad = p;
@@ -255,7 +261,7 @@ static uint64_t step_gaps(const struct lg_heap *heap, struct stand *stand, uint6
 {
     while (p >= stand->gap) {
         if (p == stand->gap)
-            p = behind(&heap->contexts[stand->context]);
+            p = behind(&heap->contexts[stand->context], stand->segment->committed);
         stand->context++;
         next_gap(heap, stand);
     }

@@ -65,7 +65,8 @@ static bool poll_tracee(struct lg_tracee *t)
     t->signal = 0;
     if (pid < 0 || !WIFSTOPPED(status)) {
         t->state = LG_TRACEE_GONE;
-    } else if (status >> 16 == PTRACE_EVENT_STOP) {
+    } else if (status >> 16 != 0 || WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+        // PTRACE_EVENT_STOP; or, of a call that came too late (freeze_step.c), its end or its child.
         t->state = LG_TRACEE_STOPPED;
     } else {
         t->state = LG_TRACEE_SIGNAL;

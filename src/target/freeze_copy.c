@@ -200,7 +200,7 @@ struct lg_error *lg_freeze_copy(struct lg_freeze *freeze)
 
 bool lg_freeze_has_copy(struct lg_freeze *freeze)
 {
-    int status;
+    int status = 0;
     if (freeze->copy && !freeze->copy_ended)
         freeze->copy_ended =
             waitpid(freeze->copy, &status, __WALL | WNOHANG) != 0 && !WIFSTOPPED(status);

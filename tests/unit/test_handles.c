@@ -138,6 +138,22 @@ static void queues_must_be_in_order(void **state)
     assert_int_equal(q->fill[4] - q->array, 16);
 }
 
+static void queues_must_be_of_a_believable_size(void **state)
+{
+    _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
+    _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
+    assert_ok(lg_clr_open(t, &clr));
+    uint64_t far = FR_FINALIZE(0) + (UINT64_C(1) << 32);
+    fake_u64(t, FR_FINALIZE(0) + 8 * 6, far);
+    fake_u64(t, FR_FINALIZE(0) + 8 * 8, far);
+    fake_u64(t, far - 8, FR_FINALIZE(0)); // The last entry is there; the billion before are not.
+    const struct lg_finalizer_queue *q;
+    size_t count;
+    struct lg_error *err = lg_clr_finalizer_queues(clr, &q, &count);
+    assert_int_equal(lg_error_kind(err), LG_ERR_CORRUPT);
+    lg_error_free(err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +165,7 @@ int main(void)
         cmocka_unit_test(blocks_must_make_sense),
         cmocka_unit_test(objects_must_lie_in_segments),
         cmocka_unit_test(queues_must_be_in_order),
+        cmocka_unit_test(queues_must_be_of_a_believable_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,43 @@ static void an_object_without_its_method_table_yet_is_unsettled(void **state)
     fake_heap_free(fake);
 }
 
+static void zeros_far_below_a_context_are_damage(void **state)
+{
+    struct fake_heap *fake = fake_heap_new();
+    fake_object(fake, FAKE_NODE, 0);
+    uint64_t lost = fake_object(fake, FAKE_PLAIN, 0);
+    for (int i = 0; i < 10000; i++)
+        fake_object(fake, FAKE_NODE, 0);
+    fake_context(fake, 256);
+    fake_u64(fake_heap_target(fake), lost, 0);
+    struct counts c = count_fake(fake);
+    assert_int_equal(c.result.objects, 1 + 10000);
+    assert_int_equal(c.result.unsettled, 0);
+    assert_int_equal(c.result.bad_objects, 1);
+    assert_int_equal(c.result.skipped_bytes, 24);
+    lg_type_stats_deinit(&c.stats);
+    fake_heap_free(fake);
+}
+
+static void a_context_that_leaves_its_segment_is_damage(void **state)
+{
+    static const uint64_t limits[] = { UINT64_MAX, UINT64_MAX - 16, UINT64_C(1) << 47 };
+    for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+        struct fake_heap *fake = fake_heap_new();
+        fake_object(fake, FAKE_NODE, 0);
+        fake_context(fake, 256);
+        fake_object(fake, FAKE_NODE, 0);
+        fake_object(fake, FAKE_NODE, 0);
+        fake_heap_clr(fake)->contexts.at[0].limit = limits[i];
+        struct counts c = count_fake(fake);
+        assert_int_equal(c.result.objects, 3);
+        assert_int_equal(c.result.bad_objects, 1);
+        assert_int_equal(c.result.skipped_bytes, 256 + 24);
+        lg_type_stats_deinit(&c.stats);
+        fake_heap_free(fake);
+    }
+}
+
 static void filters_choose_generations_segments_and_addresses(void **state)
 {
     struct fake_heap *fake = fake_heap_new();
@@ -364,6 +401,8 @@ int main(void)
         cmocka_unit_test(an_object_that_reaches_past_the_end_is_damage),
         cmocka_unit_test(memory_that_is_not_there_is_damage),
         cmocka_unit_test(an_object_without_its_method_table_yet_is_unsettled),
+        cmocka_unit_test(zeros_far_below_a_context_are_damage),
+        cmocka_unit_test(a_context_that_leaves_its_segment_is_damage),
         cmocka_unit_test(filters_choose_generations_segments_and_addresses),
         cmocka_unit_test(guessed_pieces_add_up_to_the_whole),
         cmocka_unit_test(references_are_found_in_classes_arrays_and_arrays_of_structs),
