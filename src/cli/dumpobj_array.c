@@ -88,7 +88,7 @@ bool lg_array_read(struct lg_clr *clr, const struct lg_object *object, struct lg
     };
     array.element = element_of(clr, type->element_handle, array.element_name);
     array.element_mt = array.element == LG_ELEM_PTR ? 0 : type->element_handle;
-    if (array.rank == 0 || array.rank > LG_RANK_MAX
+    if (array.rank == 0 || array.rank > LG_RANK_MAX || array.element_size == 0
         || !lg_target_u32(target, object->address + 8, &array.count))
         return false;
     array.lengths[0] = array.count;

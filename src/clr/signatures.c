@@ -341,7 +341,7 @@ static struct found resolve_composite(const struct lg_sig_scope *scope, struct l
 static struct found resolve(const struct lg_sig_scope *scope, struct lg_reader *r, unsigned depth)
 {
     enum { DEPTH_MAX = 32 };
-    if (depth > DEPTH_MAX)
+    if (depth > DEPTH_MAX || ++*scope->steps > LG_NAME_STEPS)
         r->failed = true;
     uint8_t element = lg_sig_element(r);
     if (r->failed)
@@ -352,7 +352,10 @@ static struct found resolve(const struct lg_sig_scope *scope, struct lg_reader *
 
 uint64_t lg_signature_mt(const struct lg_sig_scope *scope, struct lg_reader *r, bool *exact_ret)
 {
-    struct found found = resolve(scope, r, 0);
+    unsigned steps = 0;
+    struct lg_sig_scope counted = *scope;
+    counted.steps = &steps;
+    struct found found = resolve(&counted, r, 0);
     *exact_ret = !found.is_canonical;
     return r->failed || found.handle & 2 ? 0 : found.handle;
 }

@@ -116,6 +116,7 @@ struct lg_sig_scope {
     const struct lg_metadata *md;
     const uint64_t *args;
     size_t arg_count;
+    unsigned *steps; // lg_signature_mt counts them here: a TypeSpec may name itself, and more than once.
 };
 // The type at the cursor, as lg_name_handle would name it.
 void lg_name_signature(struct lg_namer *namer, struct lg_text *text, const struct lg_sig_scope *scope,

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#include "clr/clr.h"
+#include "clr/types_priv.h"
+#include "support/fake_metadata.h"
 #include "support/fake_types.h"
 
 static void use_type(struct lg_clr *clr, uint64_t mt)
@@ -88,11 +89,31 @@ static void types_that_contain_themselves_harm_nobody(void **state)
     }
 }
 
+// GENERICINST CLASS TypeSpec 1 <CLASS TypeSpec 1, CLASS TypeSpec 1>, which is TypeSpec 1: what it says
+// doubles with every level.
+static void a_type_spec_that_names_itself_comes_to_an_end(void **state)
+{
+    static const uint8_t signature[] = { 0x15, 0x12, 0x06, 2, 0x12, 0x06, 0x12, 0x06 };
+    struct fake_metadata fake = { 0 };
+    uint8_t bytes[1024];
+    fake_md_row(&fake, 0x1b, "2", fake_md_blob(&fake, signature, sizeof(signature)));
+    struct lg_metadata md;
+    assert_ok(lg_metadata_init(&md, bytes, fake_md_finish(&fake, bytes, sizeof(bytes))));
+    struct lg_clr clr = { 0 };
+    struct lg_sig_scope scope = { .clr = &clr, .md = &md };
+    struct lg_reader r = lg_reader(signature, sizeof(signature));
+    bool exact;
+    assert_int_equal(lg_signature_mt(&scope, &r, &exact), 0);
+    assert_true(r.failed);
+    lg_metadata_deinit(&md);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_types_harm_nobody),
         cmocka_unit_test(types_that_contain_themselves_harm_nobody),
+        cmocka_unit_test(a_type_spec_that_names_itself_comes_to_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
