@@ -239,32 +239,58 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
     return err;
 }
 
-static struct lg_error *run_words(struct lg_runner *runner, const struct lg_words *words)
+// A line that has been split and parsed; `command` NULL: an empty one, or a comment.
+struct line {
+    struct lg_words words;
+    const struct lg_command *command;
+    struct lg_args *args;
+};
+
+static void line_deinit(struct line *line)
 {
-    if (words->at.len == 0 || words->at.at[0][0] == '#')
-        return NULL;
-    const struct lg_command *command = lg_command_find(words->at.at[0]);
-    if (!command)
-        return lg_command_unknown(words->at.at[0]);
-    _cleanup_(lg_args_freep) struct lg_args *args = NULL;
-    struct lg_error *err = lg_args_parse(command, (int)words->at.len - 1, words->at.at + 1, &args);
-    if (err)
-        return lg_error_context(err, "%s", command->name);
-    return lg_runner_command(runner, command, args);
+    lg_args_free(line->args);
+    lg_words_deinit(&line->words);
 }
 
-struct lg_error *lg_runner_line(struct lg_runner *runner, const char *line)
+static struct lg_error *parse_line(const char *text, struct line *ret)
 {
-    _cleanup_(lg_words_deinit) struct lg_words words;
-    struct lg_error *err = lg_words_split(line, &words);
-    return err ? err : run_words(runner, &words);
+    *ret = (struct line){ .command = NULL };
+    struct lg_error *err = lg_words_split(text, &ret->words);
+    size_t count = ret->words.at.len;
+    char **words = ret->words.at.at;
+    if (err || count == 0 || words[0][0] == '#')
+        return err;
+    ret->command = lg_command_find(words[0]);
+    if (!ret->command)
+        return lg_command_unknown(words[0]);
+    err = lg_args_parse(ret->command, (int)count - 1, words + 1, &ret->args);
+    return lg_error_context(err, "%s", ret->command->name);
+}
+
+struct lg_error *lg_runner_line(struct lg_runner *runner, const char *text)
+{
+    _cleanup_(line_deinit) struct line line;
+    struct lg_error *err = parse_line(text, &line);
+    return err || !line.command ? err : lg_runner_command(runner, line.command, line.args);
+}
+
+struct lg_error *lg_runner_check_script(const struct lg_args *args)
+{
+    const char *text;
+    for (size_t i = 0; (text = lg_args_text_at(args, "c", i)); i++) {
+        _cleanup_(line_deinit) struct line line;
+        struct lg_error *err = parse_line(text, &line);
+        if (err)
+            return err;
+    }
+    return NULL;
 }
 
 struct lg_error *lg_runner_script(struct lg_runner *runner, const struct lg_args *args)
 {
-    const char *line;
-    for (size_t i = 0; (line = lg_args_text_at(args, "c", i)); i++) {
-        struct lg_error *err = lg_runner_line(runner, line);
+    const char *text;
+    for (size_t i = 0; (text = lg_args_text_at(args, "c", i)); i++) {
+        struct lg_error *err = lg_runner_line(runner, text);
         if (err || runner->quit)
             return err;
     }

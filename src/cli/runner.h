@@ -32,6 +32,9 @@ LG_MUST_CHECK struct lg_error *lg_runner_command(struct lg_runner *runner,
 // Runs one line: "dumpheap -type 'My App' -stat". An empty one, and one that starts with '#', is
 // nothing.
 LG_MUST_CHECK struct lg_error *lg_runner_line(struct lg_runner *runner, const char *line);
+// What can be said of all `-c` of a command line before a target is stopped for them: that there are
+// such commands and options.
+LG_MUST_CHECK struct lg_error *lg_runner_check_script(const struct lg_args *args);
 // Runs all `-c` of a command line, up to the first that fails.
 LG_MUST_CHECK struct lg_error *lg_runner_script(struct lg_runner *runner, const struct lg_args *args);
 

@@ -149,9 +149,15 @@ def test_input_that_is_not_typed_is_read_to_its_end(lab, app):
 
 
 def test_a_script_ends_at_the_first_command_that_fails(lab, app):
-    result = lab.linger(app.pid, "-c", "help quit", "-c", "dumpheap -stta", "-c", "help open", status=2)
+    result = lab.linger(app.pid, "-c", "help quit", "-c", "dumpobj 12", "-c", "help open", status=3)
     assert "leave the prompt" in result.out and "core file" not in result.out
     assert result.err.count("linger: ") == 1
+
+
+def test_mistakes_in_a_script_are_told_before_the_target_is_touched(lab, app):
+    for wrong, said in (("dumpheap -stta", "did you mean '-stat'?"), ("dumphaep", "did you mean 'dumpheap'?"), ("help 'x", "not closed")):
+        result = lab.linger(app.pid, "-c", "help quit", "-c", wrong, status=2)
+        assert result.out == "" and said in result.err and "paused" not in result.err
 
 
 def test_a_note_is_said_once_and_output_goes_to_a_file(lab, app, tmp_path):
