@@ -5,6 +5,7 @@ Everything is made once per session, when first asked for. What the oracle tests
 """
 import concurrent.futures
 import fcntl
+import functools
 import json
 import os
 import pathlib
@@ -72,6 +73,27 @@ def build_alone(name, folder, *shared):
     return program
 
 
+FORMS = {"self-contained": "false", "single-file": "true"}
+
+
+def publish(name, form, folder, *shared):
+    """The same program with its runtime beside it, or with everything in one file."""
+    where = BUILT / f"{name}-{form}"
+    program = where / name
+    with open(BUILT / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if program.exists() and program.stat().st_mtime > newest(folder, *shared):
+            return program
+        result = subprocess.run(["dotnet", "publish", "-c", "Release", "-r", "linux-x64", "--self-contained", f"-p:PublishSingleFile={FORMS[form]}",
+                                 f"-p:OutputPath={BUILT}/bin/{name}-{form}/", f"-p:BaseIntermediateOutputPath={BUILT}/obj/{name}-{form}/",
+                                 "-o", str(where), "-v", "q", "-nologo", str(folder)], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=clean_environment(), timeout=600)
+        if result.returncode != 0:
+            raise Failed(f"{name} does not publish as {form}:\n{result.stdout}")
+        program.touch()
+        return program
+
+
 def find_linger():
     """The program under test: $LINGER, or the newest of the build folders."""
     if "LINGER" in os.environ:
@@ -85,10 +107,11 @@ def find_linger():
 def runtime_folder(version):
     """Where the runtime of that version lies: `dotnet --list-runtimes`."""
     listing = subprocess.run(["dotnet", "--list-runtimes"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    found = re.search(rf"^Microsoft\.NETCore\.App {re.escape(version)} \[(.*)\]$", listing, re.MULTILINE)
-    if not found:
-        raise Failed(f"dotnet --list-runtimes does not list {version}:\n{listing}")
-    return pathlib.Path(found[1]) / version
+    folders = {found[1]: pathlib.Path(found[2]) / found[1] for found in re.finditer(r"^Microsoft\.NETCore\.App (10\.\S+) \[(.*)\]$", listing, re.MULTILINE)}
+    if not folders:
+        raise Failed(f"dotnet --list-runtimes lists no runtime 10:\n{listing}")
+    # A program that brings its runtime may bring a version that is not installed: any createdump will do for it.
+    return folders.get(version, list(folders.values())[-1])
 
 
 def process_state(pid):
@@ -232,13 +255,16 @@ class Lab:
     # ---- programs ----
 
     def program(self, name):
+        """`Roots`, or `Roots:single-file`, `Roots:self-contained`."""
+        name, _, form = name.partition(":")
         if name == "oracle":
             folder, shared = HERE / "oracle", [HERE.parent / "Directory.Build.props"]
         elif name == "HeapGen":
             folder, shared = REPO / "bench" / "apps" / name, [REPO / "bench" / "apps" / "Directory.Build.props"]
         else:
             folder, shared = HERE / "apps" / name, [HERE / "apps" / "Common", HERE.parent / "Directory.Build.props"]
-        return self.once(("program", name), lambda: build(name, folder, *shared))
+        make = functools.partial(publish, name, form) if form else functools.partial(build, name)
+        return self.once(("program", name, form), lambda: make(folder, *shared))
 
     def support(self, name):
         """A program of tests/support, beside the linger under test."""
@@ -261,8 +287,9 @@ class Lab:
         arguments, lines = ([], 1) if name != "Web" else (["--self-load", SELF_LOAD], 2)
         return self.once(("app", name, mode), lambda: self.start(name, mode, arguments, lines))
 
-    def core(self, name, mode, kind="withheap"):
+    def core(self, name, mode, kind=None):
         """A core of that app: `full`, `withheap` and `normal` are createdump's, `gcore` is gdb's."""
+        kind = kind or ("full" if ":" in name else "withheap")  # createdump finds no DAC for what has none beside it.
         return self.once(("core", name, mode, kind), lambda: self.dump(self.app(name, mode), kind, f"{name}-{mode}-{kind}.core"))
 
     def dump(self, app, kind, file):
