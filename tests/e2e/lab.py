@@ -4,6 +4,7 @@ Everything is made once per session, when first asked for. What the oracle tests
 (`Lab.prefetch`), so that both processors have work. Processes are ended by their id, always.
 """
 import concurrent.futures
+import contextlib
 import fcntl
 import functools
 import json
@@ -162,6 +163,7 @@ class App:
         self.process = subprocess.Popen([str(program), "--seconds", str(seconds), *map(str, arguments)], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment(MODES[mode]))
         self.pid = self.process.pid
+        self.looked_at = threading.RLock()  # A process has one tracer at a time: linger, createdump or gdb.
         self._rest = b""
         try:
             self.truths = [json.loads(self.line()) for _ in range(lines)]
@@ -293,6 +295,10 @@ class Lab:
         return self.once(("core", name, mode, kind), lambda: self.dump(self.app(name, mode), kind, f"{name}-{mode}-{kind}.core"))
 
     def dump(self, app, kind, file):
+        with app.looked_at:
+            return self._dump(app, kind, file)
+
+    def _dump(self, app, kind, file):
         path = self.folder / file
         if kind == "gcore":
             command = ["gcore", "-o", str(path), str(app.pid)]
@@ -328,9 +334,13 @@ class Lab:
 
     def linger(self, *arguments, status=0, timeout=LIMIT, **keywords):
         """Runs it. `status` is the exit status it must have, or None."""
-        command = [str(self.linger_program), *map(str, arguments)]
+        arguments = [str(a) for a in arguments]
+        command = [str(self.linger_program), *arguments]
+        with self._lock:
+            locks = [app.looked_at for app in self._apps if str(app.pid) in arguments]
         keywords = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, "env": clean_environment(), **keywords}
-        done = subprocess.run(command, timeout=timeout, **keywords)
+        with locks[0] if locks else contextlib.nullcontext():
+            done = subprocess.run(command, timeout=timeout, **keywords)
         result = Result(command, done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode("utf-8", "replace"))
         assert status is None or result.status == status, result
         return result
