@@ -11,6 +11,8 @@
 #include "cli/gcroot.h"
 #include "util/cancel.h"
 
+enum { NAME_SHOWN = 64, NAME_KEPT = 1024 }; // Chars of a thread's name: in text, in JSON.
+
 static const struct lg_column hop_columns[] = {
     { "address", "", LG_CELL_ADDRESS }, { "mt", "", LG_CELL_ADDRESS }, { "type", "", LG_CELL_TEXT },
     { "field", "", LG_CELL_TEXT },      { "link", "", LG_CELL_TEXT },  { "skipped", "", LG_CELL_COUNT },
@@ -82,7 +84,7 @@ static void write_title(const struct printer *printer, const struct lg_chain *ch
 static void describe_thread(const struct printer *printer, const struct lg_managed_thread *thread,
                             char *buf, size_t size)
 {
-    _cleanup_free_ char *name = thread ? lg_managed_thread_name(printer->clr, thread) : NULL;
+    _cleanup_free_ char *name = thread ? lg_thread_name(printer->clr, thread, NAME_SHOWN) : NULL;
     snprintf(buf, size, "thread %" PRIx32 "%s%s%s", thread ? thread->os_id : 0, name ? " '" : "",
              name ? name : "", name ? "'" : "");
 }
@@ -264,7 +266,8 @@ static void add_root(const struct printer *printer, const struct lg_chain *chain
         lg_cell_number(table, root->thread->os_id);
     else
         lg_cell_null(table);
-    _cleanup_free_ char *thread = root->thread ? lg_thread_name(printer->clr, root->thread) : NULL;
+    _cleanup_free_ char *thread =
+        root->thread ? lg_thread_name(printer->clr, root->thread, NAME_KEPT) : NULL;
     lg_cell_text(table, thread);
     lg_cell_null(table); // Frames need an unwinder that knows managed code.
     cell_text_if(table, is_register, root->name);

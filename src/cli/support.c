@@ -1,11 +1,8 @@
 #include "cli/support.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "cli/values.h"
 
 #include "cli/values.h"
 
@@ -196,7 +193,7 @@ bool lg_object_read(struct lg_clr *clr, uint64_t address, struct lg_object *ret)
 }
 
 // The managed Thread (dotnet/runtime System.Threading.Thread) is what the runtime's own has a handle of.
-char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread)
+char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread, size_t max)
 {
     struct lg_target *target = lg_clr_target(clr);
     uint64_t address, name = 0;
@@ -213,36 +210,13 @@ char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread)
     }
     lg_error_free(err);
     bool is_string = name && lg_object_read(clr, name, &text) && text.type->flags & LG_TYPE_STRING;
-    return is_string ? lg_string_text(target, name, NAME_MAX) : NULL;
+    return is_string ? lg_string_text(target, name, max) : NULL;
 }
 
 const char *lg_object_generation(const struct lg_heap *heap, uint64_t address)
 {
     const struct lg_segment *segment = lg_heap_segment_at(heap, address);
     return segment ? lg_generation_name(lg_segment_generation(segment, address)) : NULL;
-}
-
-char *lg_managed_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread)
-{
-    enum { NAME_MAX_CHARS = 64 };
-    struct lg_target *target = lg_clr_target(clr);
-    uint64_t address;
-    struct lg_object object;
-    if (!lg_target_u64(target, thread->exposed_handle, &address)
-        || !lg_object_read(clr, address, &object))
-        return NULL;
-    const struct lg_field *fields;
-    size_t count;
-    struct lg_error *err = lg_clr_fields(clr, object.type, &fields, &count);
-    lg_error_free(err);
-    for (size_t i = 0; !err && i < count; i++) {
-        uint64_t name;
-        bool is_name = !fields[i].is_static && strcmp(fields[i].name, "_name") == 0;
-        if (is_name && lg_target_u64(target, address + 8 + fields[i].offset, &name) && name
-            && lg_object_read(clr, name, &object) && object.type->flags & LG_TYPE_STRING)
-            return lg_string_text(target, name, NAME_MAX_CHARS);
-    }
-    return NULL;
 }
 
 struct lg_error *lg_object_require(struct lg_heap *heap, uint64_t address, struct lg_object *ret)

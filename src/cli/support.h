@@ -47,14 +47,10 @@ LG_MUST_CHECK struct lg_error *lg_object_require(struct lg_heap *heap, uint64_t 
                                                  struct lg_object *ret);
 // The object at an address that is known to be one's: no walk, only its method table and length.
 bool lg_object_read(struct lg_clr *clr, uint64_t address, struct lg_object *ret);
-// What the program calls a thread (Thread.Name), owned; NULL: it has no name. The kernel's name of it is
-// cut to 15 bytes, and no core has it.
-char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread);
+// What the program calls a thread (Thread.Name), at most `max` chars of it, owned; NULL: it has no name.
+// The kernel's name of it is cut to 15 bytes, and no core has it.
+char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread, size_t max);
 const char *lg_object_generation(const struct lg_heap *heap, uint64_t address); // NULL: in no segment
-
-// What the program called a thread (Thread.Name), or NULL; the caller's. Live and in a core the same,
-// which the name that the system knows is not.
-char *lg_managed_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread);
 
 // ---- statistics by type ----
 

@@ -245,6 +245,7 @@ struct lg_managed_thread {
     uint64_t tls_array;             // NonCollectible thread statics: an Object[], and a root; 0 if none
     const struct lg_thread *thread; // Registers, or NULL
     uint64_t stack_low, stack_high; // [sp - red zone, end of the mapping that sp lies in); 0 if unknown
+    bool stack_is_cut; // It goes on behind stack_high: more than anyone should look through.
 };
 LG_MUST_CHECK struct lg_error *lg_clr_threads(struct lg_clr *clr, const struct lg_managed_thread **ret,
                                               size_t *count_ret);

@@ -79,7 +79,8 @@ static void find_stack(const struct lg_clr *clr, struct lg_managed_thread *t)
         return;
     uint64_t end = !is_main && fs_inside ? fs & ~UINT64_C(7) : range->end;
     t->stack_low = sp - range->start < RED_ZONE ? range->start : sp - RED_ZONE;
-    t->stack_high = end - sp > MAX_STACK ? sp + MAX_STACK : end;
+    t->stack_is_cut = end - sp > MAX_STACK;
+    t->stack_high = t->stack_is_cut ? sp + MAX_STACK : end;
 }
 
 static bool index_os_threads(const struct lg_target *target, struct lg_map *ret)

@@ -250,6 +250,9 @@ static struct lg_error *collect_stack(struct collector *c, const struct lg_manag
         if (object)
             err = add_root(c, root);
     }
+    if (!err && thread->stack_is_cut)
+        err = say_incomplete(c->roots, "the stack of thread 0x%x was searched up to 0x%llx only",
+                             thread->os_id, (unsigned long long)thread->stack_high);
     return err;
 }
 

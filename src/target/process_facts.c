@@ -130,17 +130,14 @@ char *lg_container_id(const char *cgroup)
     return NULL;
 }
 
-// Field 22 of stat counts ticks since boot; comm may hold anything, even parentheses.
+// Field 22 of stat counts ticks since boot.
 static double uptime(int dir)
 {
-    char text[1024];
     struct timespec now;
-    const char *after = lg_proc_read(dir, "stat", text, sizeof(text)) > 0 ? strrchr(text, ')') : NULL;
-    for (int field = 2; after && field < 22; field++)
-        after = strchr(after + 1, ' ');
-    if (!after || clock_gettime(CLOCK_BOOTTIME, &now) < 0)
+    int64_t ticks = lg_proc_stat(dir, "stat", 22, -1);
+    if (ticks < 0 || clock_gettime(CLOCK_BOOTTIME, &now) < 0)
         return -1;
-    double start = (double)strtoull(after, NULL, 10) / (double)sysconf(_SC_CLK_TCK);
+    double start = (double)ticks / (double)sysconf(_SC_CLK_TCK);
     double up = (double)now.tv_sec + (double)now.tv_nsec / 1e9 - start;
     return up < 0 ? 0 : up;
 }

@@ -92,6 +92,8 @@ static void stacks_are_bounded(void **state)
     assert_ok(lg_clr_threads(clr, &threads, &count));
     assert_int_equal(threads[0].stack_low, 0x100000000);
     assert_int_equal(threads[0].stack_high, 0x100000040 + (64 << 20));
+    assert_true(threads[0].stack_is_cut);
+    assert_false(threads[1].stack_is_cut);
 }
 
 static void the_list_must_be_as_long_as_its_count(void **state)
