@@ -15,6 +15,12 @@ static struct lg_error *refuse_liveness(const struct lg_args *args)
     return NULL;
 }
 
+static struct lg_error *check_args(const struct lg_args *args)
+{
+    struct lg_error *err = refuse_liveness(args);
+    return err ? err : lg_heap_query_check(args);
+}
+
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
                             struct lg_report **ret)
 {
@@ -94,5 +100,6 @@ const struct lg_command lg_cmd_dumpheap = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .check = check_args,
     .run = run,
 };

@@ -141,5 +141,6 @@ const struct lg_command lg_cmd_dumpobj = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .check = lg_check_address,
     .run = run,
 };

@@ -384,5 +384,6 @@ const struct lg_command lg_cmd_eeheap = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .check = lg_check_filter,
     .run = run,
 };

@@ -178,6 +178,13 @@ static struct lg_error *fill(struct listing *listing, const struct lg_handle *ha
     return NULL;
 }
 
+static struct lg_error *check_args(const struct lg_args *args)
+{
+    int kind;
+    struct lg_error *err = lg_args_expect(args, 0, 0);
+    return err ? err : parse_kind(lg_args_text(args, "type"), &kind);
+}
+
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
                             struct lg_report **ret)
 {
@@ -248,5 +255,6 @@ const struct lg_command lg_cmd_gchandles = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .check = check_args,
     .run = run,
 };

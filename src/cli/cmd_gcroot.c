@@ -443,5 +443,6 @@ const struct lg_command lg_cmd_gcroot = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .check = lg_check_address,
     .run = run,
 };

@@ -16,6 +16,8 @@ struct lg_heap_query {
     bool descending;
 };
 
+// What of it needs no target.
+LG_MUST_CHECK struct lg_error *lg_heap_query_check(const struct lg_args *args);
 LG_MUST_CHECK struct lg_error *lg_heap_query_parse(const struct lg_session *session,
                                                    const struct lg_args *args,
                                                    struct lg_heap_query *ret);

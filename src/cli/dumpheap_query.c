@@ -41,8 +41,8 @@ static struct lg_error *parse_mt(struct lg_clr *clr, const struct lg_args *args,
                         "0x%" PRIx64 " is no method table: 'dumpheap -stat' lists them", query->mt);
 }
 
-struct lg_error *lg_heap_query_parse(const struct lg_session *session, const struct lg_args *args,
-                                     struct lg_heap_query *ret)
+// Everything but what only a target can tell.
+static struct lg_error *parse_options(const struct lg_args *args, struct lg_heap_query *ret)
 {
     struct lg_heap_query query = {
         .stat = lg_args_has(args, "stat"),
@@ -57,7 +57,22 @@ struct lg_error *lg_heap_query_parse(const struct lg_session *session, const str
     if (query.max && query.min > query.max)
         return lg_error_new(LG_ERR_USAGE, "-min %" PRIu64 " is more than -max %" PRIu64, query.min,
                             query.max);
-    struct lg_error *err = parse_sort(args, &query);
+    *ret = query;
+    return parse_sort(args, ret);
+}
+
+struct lg_error *lg_heap_query_check(const struct lg_args *args)
+{
+    struct lg_heap_query query;
+    struct lg_error *err = parse_options(args, &query);
+    return err ? err : lg_check_filter(args);
+}
+
+struct lg_error *lg_heap_query_parse(const struct lg_session *session, const struct lg_args *args,
+                                     struct lg_heap_query *ret)
+{
+    struct lg_heap_query query;
+    struct lg_error *err = parse_options(args, &query);
     if (!err)
         err = parse_mt(lg_session_clr(session), args, &query);
     if (!err)

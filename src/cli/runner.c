@@ -197,6 +197,8 @@ static struct lg_error *run(struct lg_runner *runner, const struct lg_command *c
     if (lg_args_has(args, "help"))
         return lg_help_about(command, ret);
     struct lg_error *err = check_needs(runner, command);
+    if (!err && command->check)
+        err = command->check(args);
     struct lg_progress *progress = lg_progress_begin(runner->session);
     if (!err)
         err = command->run(runner->session, args, ret);
@@ -280,6 +282,8 @@ struct lg_error *lg_runner_check_script(const struct lg_args *args)
     for (size_t i = 0; (text = lg_args_text_at(args, "c", i)); i++) {
         _cleanup_(line_deinit) struct line line;
         struct lg_error *err = parse_line(text, &line);
+        if (!err && line.command && line.command->check)
+            err = lg_error_context(line.command->check(line.args), "%s", line.command->name);
         if (err)
             return err;
     }

@@ -136,18 +136,38 @@ static struct lg_error *check_filter(struct lg_clr *clr, const struct lg_walk_fi
                         filter->start, filter->end ? filter->end : UINT64_MAX);
 }
 
-struct lg_error *lg_filter_parse(const struct lg_session *session, const struct lg_args *args,
-                                 struct lg_walk_filter *ret)
+static struct lg_error *parse_range_and_generation(const struct lg_args *args,
+                                                   struct lg_walk_filter *ret)
 {
     size_t count = lg_args_count(args);
     if (count > 2)
         return lg_error_new(LG_ERR_USAGE, "'%s': expected at most a start and an end address",
                             lg_args_at(args, 2));
-    struct lg_walk_filter filter = { 0 };
     struct lg_error *err = lg_range_parse(count > 0 ? lg_args_at(args, 0) : NULL,
-                                          count > 1 ? lg_args_at(args, 1) : NULL, &filter);
+                                          count > 1 ? lg_args_at(args, 1) : NULL, ret);
     if (!err && lg_args_text(args, "gen"))
-        err = lg_generation_parse(lg_args_text(args, "gen"), &filter.generations);
+        err = lg_generation_parse(lg_args_text(args, "gen"), &ret->generations);
+    return err;
+}
+
+struct lg_error *lg_check_address(const struct lg_args *args)
+{
+    uint64_t address;
+    struct lg_error *err = lg_args_expect(args, 1, 1);
+    return err ? err : lg_args_address(args, 0, &address);
+}
+
+struct lg_error *lg_check_filter(const struct lg_args *args)
+{
+    struct lg_walk_filter filter = { 0 };
+    return parse_range_and_generation(args, &filter);
+}
+
+struct lg_error *lg_filter_parse(const struct lg_session *session, const struct lg_args *args,
+                                 struct lg_walk_filter *ret)
+{
+    struct lg_walk_filter filter = { 0 };
+    struct lg_error *err = parse_range_and_generation(args, &filter);
     if (err)
         return err;
     if (lg_args_has(args, "heap")) {

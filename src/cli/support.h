@@ -23,6 +23,10 @@ LG_MUST_CHECK struct lg_error *lg_generation_parse(const char *name, uint32_t *r
         "segment", LG_OPT_ADDRESS, "ADDR", "only the segment or region that ADDR is in, or is" \
     }
 
+// For `check` of a command: exactly one address.
+LG_MUST_CHECK struct lg_error *lg_check_address(const struct lg_args *args);
+// For `check` of a command that calls lg_filter_parse(): what of it needs no target.
+LG_MUST_CHECK struct lg_error *lg_check_filter(const struct lg_args *args);
 // Errors: a heap, segment or range that is not there.
 LG_MUST_CHECK struct lg_error *lg_filter_parse(const struct lg_session *session,
                                                const struct lg_args *args, struct lg_walk_filter *ret);

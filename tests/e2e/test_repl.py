@@ -154,6 +154,15 @@ def test_a_script_ends_at_the_first_command_that_fails(lab, app):
     assert result.err.count("linger: ") == 1
 
 
+def test_mistakes_in_arguments_are_told_before_the_target_is_touched(lab, app):
+    for words, said in ((["dumpheap", "-gen", "gen7"], "gen7"), (["gcroot", "xyz"], "xyz"), (["dumpobj"], "too few"),
+                        (["gchandles", "-type", "x"], "unknown handle type"), (["dumpheap", "-sort", "x"], "sort"),
+                        (["eeheap", "2", "1"], "start address")):
+        verb, *rest = words
+        result = lab.linger(verb, app.pid, *rest, status=2)
+        assert result.out == "" and said in result.err and "paused" not in result.err
+
+
 def test_mistakes_in_a_script_are_told_before_the_target_is_touched(lab, app):
     for wrong, said in (("dumpheap -stta", "did you mean '-stat'?"), ("dumphaep", "did you mean 'dumpheap'?"), ("help 'x", "not closed")):
         result = lab.linger(app.pid, "-c", "help quit", "-c", wrong, status=2)
