@@ -159,7 +159,7 @@ def wait_until(condition, seconds=30):
 class App:
     """A running test app, and the truth that it printed."""
 
-    def __init__(self, program, arguments=(), mode="workstation", lines=1, seconds=600):
+    def __init__(self, program, arguments=(), mode="workstation", lines=1, seconds=3600):
         self.process = subprocess.Popen([str(program), "--seconds", str(seconds), *map(str, arguments)], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment(MODES[mode]))
         self.pid = self.process.pid
@@ -277,7 +277,7 @@ class Lab:
 
     # ---- targets ----
 
-    def start(self, name, mode="workstation", arguments=(), lines=1, seconds=600):
+    def start(self, name, mode="workstation", arguments=(), lines=1, seconds=3600):
         """An app of the test's own, ended with the session at the latest."""
         app = App(self.program(name), arguments, mode, lines, seconds)
         with self._lock:
