@@ -1,6 +1,6 @@
 // How long a process stands still for a look at it, against its size.
 //
-//     cc -O1 -D_GNU_SOURCE -Iinclude -Isrc -o pause bench/pause.c build/liblinger.a -lelf -lpthread
+//     cc -O1 -D_GNU_SOURCE -Iinclude -Isrc -o pause bench/pause.c build/liblinger.a -lelf -lutf8proc -ljson-c -lpthread
 //     ./pause PID [CYCLES [WAIT_MS]]
 #include <stdio.h>
 #include <stdlib.h>
