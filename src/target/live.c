@@ -344,6 +344,17 @@ static void look_after_job(void *data)
     idle(data); // Finds out whether the copy has ended.
 }
 
+// A process that dies gives up its memory some time before it can be waited for.
+static bool has_memory(struct lg_live *live)
+{
+    for (size_t i = 0; i < live->target.ranges.len; i++) {
+        uint8_t byte;
+        if (live->target.ranges.at[i].access & LG_READ)
+            return read_piece(live, live->target.ranges.at[i].start, &byte, 1) == 1;
+    }
+    return false;
+}
+
 // Asks, and does not wait until the keeper looks again: whoever asks is about to believe what was read.
 bool lg_live_is_lost(const struct lg_target *target)
 {
@@ -354,5 +365,6 @@ bool lg_live_is_lost(const struct lg_target *target)
     if (reading != 0 && live->keeper)
         lg_keeper_run(live->keeper, look_after_job, live);
     char state = reading == target->pid ? lg_proc_state(live->proc, "stat") : 'R';
-    return atomic_load(&live->reading) == 0 || !state || state == 'Z' || state == 'X';
+    return atomic_load(&live->reading) == 0 || !state || state == 'Z' || state == 'X'
+           || !has_memory(live);
 }
