@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ _begun = set()
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # As Ctrl-C: what was started is ended.
     config.addinivalue_line("markers", "sanitized: worth a run with a linger that was built under ASan and UBSan, and fast enough for it")
 
 

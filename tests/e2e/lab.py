@@ -207,9 +207,17 @@ class Result:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+def remove_leftovers():
+    """Cores of a session that was killed: gigabytes. The number in the name is that of its process."""
+    for folder in pathlib.Path(tempfile.gettempdir()).glob("linger-e2e-*-*"):
+        if process_state(folder.name.split("-")[2]) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 class Lab:
     def __init__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="linger-e2e-"))
+        remove_leftovers()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"linger-e2e-{os.getpid()}-"))
         self._linger = None
         self._lock = threading.Lock()
         self._made = {}
