@@ -206,7 +206,9 @@ def test_told_to_end_it_leaves_nothing_behind(lab, number):
     app = lab.start("Leak")
     # Standard input stays open: it waits for a command, with a copy in its hands.
     process = subprocess.Popen([str(lab.linger_program), "attach", str(app.pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, env=clean_environment())
+                               stderr=subprocess.PIPE, env=clean_environment(),
+                               # Ignored signals are inherited, and a shell ignores SIGINT in what it runs behind itself.
+                               preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     process.stdin.write(b"help quit\n")
     process.stdin.flush()
     os.read(process.stdout.fileno(), 1)
