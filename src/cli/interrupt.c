@@ -60,11 +60,15 @@ void lg_interrupt_watch(struct lg_session *session, bool prompting)
     add_unless_ignored(&watch->signals, SIGHUP);
     if (!prompting)
         add_unless_ignored(&watch->signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &watch->signals, NULL); // In all threads to come, too.
-    if (pthread_create(&thread, NULL, wait_for_signal, watch) == 0) {
+    sigset_t all, before;
+    sigfillset(&all); // The prompt's SIGINT has to interrupt the prompt's thread, never that one.
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&thread, NULL, wait_for_signal, watch) == 0;
+    if (started)
+        sigorset(&before, &before, &watch->signals); // In all threads to come, too.
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started)
         pthread_detach(thread); // It keeps `watch` as long as the program runs.
-    } else {
-        pthread_sigmask(SIG_UNBLOCK, &watch->signals, NULL);
+    else
         free(watch);
-    }
 }

@@ -1,12 +1,14 @@
 #include "cli/repl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <histedit.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "cli/complete.h"
@@ -48,6 +50,7 @@ struct prompt {
     EditLine *el;
     History *history;
     char *history_path; // NULL: there is nowhere to keep it.
+    int input;          // The terminal, opened once more so as not to wait in a read, or standard input.
 };
 
 static void on_interrupt(int number)
@@ -63,26 +66,41 @@ static void let_interrupt(bool let)
     pthread_sigmask(let ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
 }
 
+// Another description of the same terminal: O_NONBLOCK on standard input would be the shell's, too.
+static int open_input(void)
+{
+    int fd = open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    return fd >= 0 ? fd : STDIN_FILENO;
+}
+
 // While a command runs SIGINT may come any time (without SA_RESTART, to end a write that waits); while a
-// line is typed only here, so that none comes between looking and waiting.
-static int read_byte(char *ret)
+// line is typed only here, so that none comes between looking and waiting. The terminal drops what was
+// typed before Ctrl-C, also what ppoll() has just seen: a read that waits for it would not hear of
+// SIGINT.
+static int read_byte(int fd, char *ret)
 {
     sigset_t mask;
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
     sigdelset(&mask, SIGINT);
-    struct pollfd input = { STDIN_FILENO, POLLIN, 0 };
-    if (ppoll(&input, 1, NULL, &mask) < 0)
-        return -1;
-    return (int)read(STDIN_FILENO, ret, 1);
+    for (;;) {
+        struct pollfd input = { fd, POLLIN, 0 };
+        if (ppoll(&input, 1, NULL, &mask) < 0)
+            return -1;
+        int n = (int)read(fd, ret, 1);
+        if (n >= 0 || errno != EAGAIN)
+            return n;
+    }
 }
 
 // For libedit: the next character, 0 at the end, or -1.
 static int read_char(EditLine *el, wchar_t *ret)
 {
+    struct prompt *prompt;
+    el_get(el, EL_CLIENTDATA, &prompt);
     mbstate_t state = { 0 };
     for (;;) {
         char byte;
-        int n = read_byte(&byte);
+        int n = read_byte(prompt->input, &byte);
         if (n <= 0)
             return n;
         size_t len = mbrtowc(ret, &byte, 1, &state);
@@ -174,6 +192,8 @@ static void deinit_prompt(struct prompt *prompt)
     if (prompt->el)
         el_end(prompt->el);
     free(prompt->history_path);
+    if (prompt->input != STDIN_FILENO)
+        close(prompt->input);
 }
 
 static bool init_prompt(struct prompt *prompt)
@@ -235,7 +255,7 @@ static const char *read_line(struct prompt *prompt)
 
 static struct lg_error *prompt_all(struct lg_runner *runner)
 {
-    struct prompt prompt = { .runner = runner };
+    struct prompt prompt = { .runner = runner, .input = open_input() };
     if (!init_prompt(&prompt)) {
         deinit_prompt(&prompt);
         return lg_error_new(LG_ERR_OS, "cannot set up the terminal for editing");

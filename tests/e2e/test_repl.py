@@ -105,6 +105,17 @@ def test_ctrl_c_throws_away_a_line_and_goes_on(prompt):
     prompt.child.expect(pexpect.EOF)
 
 
+def test_ctrl_c_that_overtakes_what_was_typed_is_heard(prompt):
+    prompt.child.delaybeforesend = None  # The terminal drops typed letters while they are being read.
+    for i in range(300):
+        prompt.child.send("dropped on the way")
+        time.sleep(i * 1e-6)
+        prompt.child.sendintr()
+        prompt.child.expect_exact("^C")
+        prompt.wait()
+    assert "leave the prompt" in prompt("help quit")
+
+
 def test_refresh_takes_another_copy(prompt):
     assert "paused 2 times" in prompt("refresh")
     assert "Order" in prompt("dumpheap -stat -type Order")
