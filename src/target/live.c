@@ -36,6 +36,7 @@ struct lg_live {
     bool is_copy;               // What is read is a copy: it holds still, so
     struct lg_page_cache cache; // its pages are fetched once.
     struct lg_error *err;       // Of the keeper's last job.
+    struct lg_live_watch watch; // Of the stop.
 };
 
 static size_t read_piece(struct lg_live *live, uint64_t address, void *buf, size_t len)
@@ -179,7 +180,9 @@ static void freeze_job(void *data)
         if (t->state != LG_TRACEE_GONE && !lg_vec_push(&live->target.threads, thread))
             live->err = &lg_no_memory;
     }
-    if (live->err)
+    if (!live->err && live->watch.stopped)
+        live->watch.stopped(live->watch.data, live->proc);
+    if (live->err || live->watch.without_copy)
         lg_freeze_end(&live->freeze);
     else
         live->err = lg_freeze_copy(&live->freeze);
@@ -188,7 +191,7 @@ static void freeze_job(void *data)
 static void note_what_is_odd(struct lg_live *live)
 {
     struct lg_target *target = &live->target;
-    if (!live->freeze.copy)
+    if (!live->freeze.copy && !live->watch.without_copy)
         lg_target_note(target, "the process cannot be copied (%s) and stands still while it is read",
                        live->freeze.refusal);
     size_t unknown = 0;
@@ -286,11 +289,23 @@ static struct lg_live *live_new(int pid, const struct lg_target_ops *ops)
     return live;
 }
 
+void lg_live_set_watch(struct lg_target *target, const struct lg_live_watch *watch)
+{
+    if (target->ops == &live_ops)
+        ((struct lg_live *)target)->watch = watch ? *watch : (struct lg_live_watch){ 0 };
+}
+
 struct lg_error *lg_live_open(int pid, struct lg_target **ret)
+{
+    return lg_live_open_with(pid, NULL, ret);
+}
+
+struct lg_error *lg_live_open_with(int pid, const struct lg_live_watch *watch, struct lg_target **ret)
 {
     struct lg_live *live = live_new(pid, &live_ops);
     if (!live)
         return &lg_no_memory;
+    lg_live_set_watch(&live->target, watch);
     _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
     lg_page_cache_init(&live->cache);
     struct lg_error *err = lg_keeper_new(idle, live, &live->keeper);

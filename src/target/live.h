@@ -12,6 +12,25 @@
 
 #include "target/target.h"
 
+// What somebody wants to see of a process while it stands still: copying it changes what /proc says of
+// its memory (every page that a copy has too is shared).
+struct lg_live_watch {
+    // Every thread is stopped, and there is no copy yet. `proc` is /proc/PID, borrowed. Whatever it does
+    // is part of the pause; it runs on a thread of its own while the caller waits. Each retake calls it
+    // again.
+    void (*stopped)(void *data, int proc);
+    void *data;
+    bool without_copy; // The process is let go then, and what is read later is the process as it runs.
+};
+
+// lg_live_open() with a watch, which is copied; NULL is none.
+LG_MUST_CHECK struct lg_error *lg_live_open_with(int pid, const struct lg_live_watch *watch,
+                                                 struct lg_target **ret);
+
+// From the next retake on, this is the watch of a target that is open; NULL: none any more. A target
+// that is no live process has no use for it.
+void lg_live_set_watch(struct lg_target *target, const struct lg_live_watch *watch);
+
 // Opens a process as it runs, for a look at what does not change: nothing is stopped or attached to, and
 // no two reads need fit together. The same rights are needed. `pause_ms` is 0, `threads` is empty.
 LG_MUST_CHECK struct lg_error *lg_peek_open(int pid, struct lg_target **ret);

@@ -78,18 +78,24 @@ static struct lg_error *find_name(const char *spec, int *ret)
     return err;
 }
 
-struct lg_error *lg_target_open(const char *spec, struct lg_target **ret)
+struct lg_error *lg_target_resolve(const char *spec, int *pid_ret)
 {
     struct stat st;
-    int pid;
     if (!*spec)
         return lg_error_new(LG_ERR_USAGE, "a target is a PID, the name of a process, or a core file");
-    if (is_pid(spec, &pid) && pid == 0)
-        return lg_error_new(LG_ERR_USAGE, "'%s' is no PID", spec);
-    if (is_pid(spec, &pid))
-        return lg_live_open(pid, ret);
+    if (is_pid(spec, pid_ret))
+        return *pid_ret > 0 ? NULL : lg_error_new(LG_ERR_USAGE, "'%s' is no PID", spec);
+    *pid_ret = 0;
     if (strchr(spec, '/') || (stat(spec, &st) == 0 && !S_ISDIR(st.st_mode)))
-        return lg_core_open(spec, ret);
-    struct lg_error *err = find_name(spec, &pid);
-    return err ? err : lg_live_open(pid, ret);
+        return NULL;
+    return find_name(spec, pid_ret);
+}
+
+struct lg_error *lg_target_open(const char *spec, struct lg_target **ret)
+{
+    int pid;
+    struct lg_error *err = lg_target_resolve(spec, &pid);
+    if (err)
+        return err;
+    return pid > 0 ? lg_live_open(pid, ret) : lg_core_open(spec, ret);
 }
