@@ -88,6 +88,7 @@ struct lg_type_table;  // types.c: method table -> lg_type, names
 struct lg_module_list; // modules.c
 struct lg_field_cache; // fields.c
 struct lg_static_list; // statics.c
+struct lg_memory;      // memory.c
 
 struct lg_clr {
     struct lg_target *target; // Borrowed.
@@ -114,6 +115,7 @@ struct lg_clr {
     struct lg_module_list *modules;
     struct lg_field_cache *fields;
     struct lg_static_list *statics;
+    struct lg_memory *memory; // NULL until asked for
 };
 
 // The pointer in an indirect global; false if there is no such global or it is not readable.
@@ -127,6 +129,7 @@ LG_MUST_CHECK struct lg_error *lg_clr_modules_open(struct lg_clr *clr); // modul
 void lg_clr_modules_close(struct lg_clr *clr);
 void lg_clr_fields_close(struct lg_clr *clr);                      // fields.c
 void lg_clr_statics_close(struct lg_clr *clr);                     // statics.c
+void lg_clr_memory_close(struct lg_clr *clr);                      // memory.c
 LG_MUST_CHECK struct lg_error *lg_clr_gc_open(struct lg_clr *clr); // gc.c: variables, heaps, segments
 void lg_clr_gc_close(struct lg_clr *clr);
 LG_MUST_CHECK struct lg_error *

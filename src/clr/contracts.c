@@ -222,6 +222,7 @@ void lg_clr_free(struct lg_clr *clr)
 {
     if (!clr)
         return;
+    lg_clr_memory_close(clr);
     lg_clr_statics_close(clr);
     lg_clr_fields_close(clr);
     lg_clr_modules_close(clr);

@@ -1,0 +1,116 @@
+// The executable allocator's memory: with W^X (the default since .NET 7) one file in memory, of which
+// each part is mapped where its owner uses it, and for the moment of writing a second time elsewhere
+// (dotnet/runtime src/coreclr/utilcode/executableallocator.cpp @0066e2e).
+//
+//     memfd:doublemapper    |   A   |     B     | C |
+//     r-x, at home           ^code heap          ^?       claimed by who owns it, or nobody known
+//     rw-, a second time         ^writable mapping of B: the same pages again
+//
+// So a writable mapping of a part that is mapped elsewhere too is a second one.
+#include <string.h>
+
+#include "clr/memory_priv.h"
+
+static bool is_doublemapped(const struct lg_range *range)
+{
+    return strncmp(range->path, "/memfd:doublemapper", 19) == 0;
+}
+
+// A mapping as a part of the file.
+struct part {
+    uint64_t start, end; // In the file.
+    const struct lg_range *range;
+    const struct lg_memory_range *owner; // NULL: unknown
+};
+struct parts {
+    struct part *at;
+    size_t len, cap;
+};
+
+// The first range that ends behind `address`, of those settled so far.
+static const struct lg_memory_range *claimed_after(const struct lg_memory *memory, uint64_t address)
+{
+    size_t low = 0, high = memory->ranges.len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memory->ranges.at[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < memory->ranges.len ? &memory->ranges.at[low] : NULL;
+}
+
+// Cuts a mapping where owners begin and end.
+static bool add_parts(const struct lg_memory *memory, const struct lg_range *range, struct parts *parts)
+{
+    for (uint64_t at = range->start; at < range->end;) {
+        const struct lg_memory_range *owner = claimed_after(memory, at);
+        uint64_t end = range->end;
+        if (owner && owner->start > at) {
+            end = owner->start < end ? owner->start : end;
+            owner = NULL;
+        } else if (owner && owner->end < end) {
+            end = owner->end;
+        }
+        uint64_t offset = range->offset + (at - range->start);
+        struct part part = { offset, offset + (end - at), range, owner };
+        if (!lg_vec_push(parts, part))
+            return false;
+        at = end;
+    }
+    return true;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    // What is owned first, then what is not writable: the one behind is the second mapping.
+    if (!x->owner != !y->owner)
+        return !x->owner ? 1 : -1;
+    return (int)(x->range->access & LG_WRITE) - (int)(y->range->access & LG_WRITE);
+}
+
+static bool claim_part(struct lg_clr *clr, const struct part *part, bool second)
+{
+    uint64_t start = part->range->start + (part->start - part->range->offset);
+    return lg_memory_claim(clr->memory, start, start + (part->end - part->start),
+                           second ? LG_MEMORY_JIT_WRITABLE : LG_MEMORY_EXECUTABLE,
+                           second ? "writable mapping of executable memory"
+                                  : "executable allocator, owner unknown");
+}
+
+// The file's parts in order: one that is writable and lies within what was mapped before it is a second
+// mapping.
+static bool claim_parts(struct lg_clr *clr, const struct parts *parts)
+{
+    uint64_t mapped = 0;
+    for (size_t i = 0; i < parts->len; i++) {
+        const struct part *part = &parts->at[i];
+        bool second = part->range->access & LG_WRITE && part->start < mapped;
+        if (!part->owner && !claim_part(clr, part, second))
+            return false;
+        mapped = part->end > mapped ? part->end : mapped;
+    }
+    return true;
+}
+
+struct lg_error *lg_memory_claim_executable(struct lg_clr *clr)
+{
+    struct parts parts = { 0 };
+    bool ok = true;
+    lg_memory_settle(clr->memory);
+    for (size_t i = 0; ok && i < clr->target->ranges.len; i++) {
+        const struct lg_range *range = &clr->target->ranges.at[i];
+        if (is_doublemapped(range) && range->access & (LG_READ | LG_WRITE | LG_EXECUTE))
+            ok = add_parts(clr->memory, range, &parts);
+    }
+    // The claims stay in place meanwhile: `owner` points at them.
+    if (parts.len > 1)
+        qsort(parts.at, parts.len, sizeof(*parts.at), by_offset);
+    ok = ok && claim_parts(clr, &parts);
+    free(parts.at);
+    return ok ? NULL : &lg_no_memory;
+}

@@ -1,0 +1,23 @@
+// For the files that find owners of memory: how they claim it.
+#ifndef LG_CLR_MEMORY_PRIV_H
+#define LG_CLR_MEMORY_PRIV_H
+
+#include "clr/clr_priv.h"
+#include "clr/memory.h"
+#include "util/arena.h"
+
+struct lg_memory {
+    LG_VEC(struct lg_memory_range) ranges; // Claims in any order, until settled.
+    struct lg_arena names;
+};
+
+// Widened to whole pages. False: out of memory. `name` must live as long as the clr.
+bool lg_memory_claim(struct lg_memory *memory, uint64_t start, uint64_t end, enum lg_memory_kind kind,
+                     const char *name);
+// Sorts the claims and takes overlaps away.
+void lg_memory_settle(struct lg_memory *memory);
+
+// memory_executable.c: what of memfd:doublemapper nothing has claimed so far.
+LG_MUST_CHECK struct lg_error *lg_memory_claim_executable(struct lg_clr *clr);
+
+#endif
