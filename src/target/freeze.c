@@ -44,11 +44,29 @@ static void nap(void)
     sigtimedwait(&sigchld, NULL, &(struct timespec){ .tv_nsec = NAP_NS });
 }
 
+// As waitpid, but a stop before a signal is only looked at: once it is waited for, the kernel has given
+// the signal to us, and it is lost if we die (torvalds/linux kernel/exit.c @00c65c8,
+// wait_task_stopped). Looked at, it is delivered then.
+static int look(int tid, int *status_ret)
+{
+    siginfo_t info = { 0 };
+    if (waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | __WALL | WNOHANG | WNOWAIT) != 0)
+        return -1;
+    if (info.si_pid == 0)
+        return 0;
+    bool is_signal =
+        info.si_code == CLD_TRAPPED && info.si_status >> 8 == 0 && info.si_status != (SIGTRAP | 0x80);
+    if (!is_signal)
+        return waitpid(tid, status_ret, __WALL | WNOHANG);
+    *status_ret = info.si_status << 8 | 0x7f;
+    return tid;
+}
+
 int lg_freeze_wait(int tid, unsigned limit_ms, int *status_ret)
 {
     uint64_t started = lg_freeze_now();
     for (;;) {
-        int pid = waitpid(tid, status_ret, __WALL | WNOHANG);
+        int pid = look(tid, status_ret);
         if (pid != 0 || lg_freeze_now() - started > (uint64_t)limit_ms * 1000000)
             return pid;
         nap();
@@ -59,7 +77,7 @@ int lg_freeze_wait(int tid, unsigned limit_ms, int *status_ret)
 static bool poll_tracee(struct lg_tracee *t)
 {
     int status;
-    pid_t pid = waitpid(t->tid, &status, __WALL | WNOHANG);
+    pid_t pid = look(t->tid, &status);
     if (pid == 0)
         return false;
     t->signal = 0;

@@ -58,13 +58,35 @@ static bool deliver_one(struct lg_freeze *freeze)
     return false;
 }
 
+// Whether the thread's filters let it make a copy, and wait for it in the end.
+static bool is_let(struct lg_freeze *freeze, const struct lg_tracee *t)
+{
+    const uint64_t clone_args[4] = { CLONE_FILES }, wait_args[4] = { 1, 0, __WALL | WNOHANG, 0 };
+    enum lg_verdict verdict = lg_seccomp_verdict(freeze->proc, t->tid, SYS_clone, clone_args);
+    const char *what = "clone";
+    if (verdict == LG_SECCOMP_LETS) {
+        verdict = lg_seccomp_verdict(freeze->proc, t->tid, SYS_wait4, wait_args);
+        what = "wait4";
+    }
+    if (verdict == LG_SECCOMP_LETS)
+        return true;
+    char why[sizeof(freeze->refusal)];
+    if (verdict == LG_SECCOMP_UNSEEN)
+        snprintf(why, sizeof(why),
+                 "it has seccomp filters that linger may not read, which takes CAP_SYS_ADMIN, and they "
+                 "may kill it for that");
+    else
+        snprintf(why, sizeof(why), "its seccomp filter %s %s",
+                 verdict == LG_SECCOMP_REFUSES ? "refuses" : "would harm it for", what);
+    refuse(freeze, why);
+    return false;
+}
+
 // Has thread `t` make the copy. True: no other thread need be tried.
 static bool clone_by(struct lg_freeze *freeze, struct lg_tracee *t, struct lg_error **err_ret)
 {
-    if (lg_seccomp_kills(t->tid, SYS_clone, (uint64_t[4]){ CLONE_FILES })) {
-        refuse(freeze, "its seccomp filter would kill it for that");
+    if (!is_let(freeze, t))
         return true;
-    }
     struct lg_call call;
     struct lg_error *err = lg_call_begin(&call, freeze, t);
     bool begun = !err;

@@ -78,7 +78,7 @@ static bool wait_for(struct lg_freeze *freeze, struct lg_tracee *t, int ns_pid)
 {
     struct lg_call call;
     uint64_t args[4] = { (uint64_t)ns_pid, 0, __WALL | WNOHANG, 0 };
-    if (lg_seccomp_kills(t->tid, SYS_wait4, args))
+    if (lg_seccomp_verdict(freeze->proc, t->tid, SYS_wait4, args) != LG_SECCOMP_LETS)
         return true;
     struct lg_error *err = lg_call(&call, freeze, t, SYS_wait4, args);
     bool done = !err;
