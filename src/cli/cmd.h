@@ -5,7 +5,9 @@
 #include "cli/command.h"
 
 extern const struct lg_command lg_cmd_attach;
+extern const struct lg_command lg_cmd_dumpalc;
 extern const struct lg_command lg_cmd_dumparray;
+extern const struct lg_command lg_cmd_dumpdomain;
 extern const struct lg_command lg_cmd_dumpheap;
 extern const struct lg_command lg_cmd_dumpobj;
 extern const struct lg_command lg_cmd_dumpvc;
@@ -14,6 +16,7 @@ extern const struct lg_command lg_cmd_finalizequeue;
 extern const struct lg_command lg_cmd_gchandles;
 extern const struct lg_command lg_cmd_gcroot;
 extern const struct lg_command lg_cmd_help;
+extern const struct lg_command lg_cmd_modules;
 extern const struct lg_command lg_cmd_open;
 extern const struct lg_command lg_cmd_ps;
 extern const struct lg_command lg_cmd_quit;

@@ -9,13 +9,16 @@
 
 #include "cli/cmd.h"
 #include "cli/gcroot.h"
+#include "cli/load_contexts.h"
 #include "util/cancel.h"
 
 enum { NAME_SHOWN = 64, NAME_KEPT = 1024 }; // Chars of a thread's name: in text, in JSON.
 
 static const struct lg_column hop_columns[] = {
-    { "address", "", LG_CELL_ADDRESS }, { "mt", "", LG_CELL_ADDRESS }, { "type", "", LG_CELL_TEXT },
-    { "field", "", LG_CELL_TEXT },      { "link", "", LG_CELL_TEXT },  { "skipped", "", LG_CELL_COUNT },
+    { "address", "", LG_CELL_ADDRESS },   { "mt", "", LG_CELL_ADDRESS },
+    { "type", "", LG_CELL_TEXT },         { "field", "", LG_CELL_TEXT },
+    { "link", "", LG_CELL_TEXT },         { "skipped", "", LG_CELL_COUNT },
+    { "load_context", "", LG_CELL_TEXT },
 };
 static const struct lg_column root_columns[] = {
     { "kind", "KIND", LG_CELL_TEXT },
@@ -148,9 +151,12 @@ static void write_hop(const struct printer *printer, const struct lg_path *path,
     bracket(hop, extra, sizeof(extra));
     bool by_handle = before && before->has_link && before->link == LG_LINK_DEPENDENT;
     bool by_loader = before && before->has_link && before->link == LG_LINK_LOADER;
-    lg_report_line(printer->report, "          -> %012" PRIx64 "     %s%s%s%s", hop->object.address,
-                   type_name(printer, hop), by_handle ? " (dependent handle)" : "",
-                   by_loader ? " (loader allocator)" : "", extra);
+    char *name = hop->object.type ? lg_context_of_type(printer->clr, hop->object.type) : NULL;
+    _cleanup_free_ char *context = name;
+    lg_report_line(printer->report, "          -> %012" PRIx64 "     %s%s%s%s%s%s%s",
+                   hop->object.address, type_name(printer, hop), by_handle ? " (dependent handle)" : "",
+                   by_loader ? " (loader allocator)" : "", extra, name ? " (load context " : "",
+                   name ? name : "", name ? ")" : "");
 }
 
 static bool same_hop(const void *self, size_t a, size_t b)
@@ -247,6 +253,9 @@ static void add_path(const struct printer *printer, const struct lg_path *path)
         else
             lg_cell_null(table);
         lg_cell_number(table, hop->skipped);
+        _cleanup_free_ char *context =
+            hop->object.type ? lg_context_of_type(printer->clr, hop->object.type) : NULL;
+        lg_cell_text(table, context);
     }
 }
 

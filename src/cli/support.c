@@ -212,25 +212,40 @@ bool lg_object_read(struct lg_clr *clr, uint64_t address, struct lg_object *ret)
     return true;
 }
 
+bool lg_object_field(struct lg_clr *clr, const struct lg_object *object, const char *name, uint64_t *ret)
+{
+    const struct lg_field *fields;
+    size_t count = 0;
+    struct lg_error *err = lg_clr_fields(clr, object->type, &fields, &count);
+    bool found = false;
+    *ret = 0;
+    for (size_t i = 0; !err && i < count; i++) { // The last is the most derived class's.
+        uint32_t size = lg_element_size(fields[i].element);
+        if (!fields[i].is_static && size && strcmp(fields[i].name, name) == 0)
+            found = lg_target_read_all(lg_clr_target(clr), object->address + 8 + fields[i].offset, ret,
+                                       size);
+    }
+    lg_error_free(err);
+    return found;
+}
+
+char *lg_object_string(struct lg_clr *clr, const struct lg_object *object, const char *name, size_t max)
+{
+    uint64_t address;
+    struct lg_object text;
+    bool is_string = lg_object_field(clr, object, name, &address) && address
+                     && lg_object_read(clr, address, &text) && text.type->flags & LG_TYPE_STRING;
+    return is_string ? lg_string_text(lg_clr_target(clr), address, max) : NULL;
+}
+
 // The managed Thread (dotnet/runtime System.Threading.Thread) is what the runtime's own has a handle of.
 char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread, size_t max)
 {
-    struct lg_target *target = lg_clr_target(clr);
-    uint64_t address, name = 0;
-    struct lg_object object, text;
-    const struct lg_field *fields;
-    size_t count = 0;
-    if (!lg_target_u64(target, thread->exposed_handle, &address)
-        || !lg_object_read(clr, address, &object))
-        return NULL;
-    struct lg_error *err = lg_clr_fields(clr, object.type, &fields, &count);
-    for (size_t i = 0; !err && i < count; i++) {
-        if (!fields[i].is_static && strcmp(fields[i].name, "_name") == 0)
-            lg_target_u64(target, address + 8 + fields[i].offset, &name);
-    }
-    lg_error_free(err);
-    bool is_string = name && lg_object_read(clr, name, &text) && text.type->flags & LG_TYPE_STRING;
-    return is_string ? lg_string_text(target, name, max) : NULL;
+    uint64_t address;
+    struct lg_object object;
+    bool known = lg_target_u64(lg_clr_target(clr), thread->exposed_handle, &address)
+                 && lg_object_read(clr, address, &object);
+    return known ? lg_object_string(clr, &object, "_name", max) : NULL;
 }
 
 const char *lg_object_generation(const struct lg_heap *heap, uint64_t address)

@@ -186,6 +186,26 @@ const struct lg_module *lg_clr_module(struct lg_clr *clr, uint64_t module); // N
 LG_MUST_CHECK struct lg_error *lg_clr_modules(struct lg_clr *clr, const struct lg_module *const **ret,
                                               size_t *count_ret);
 
+// The module whose LoaderAllocator a type lives with: its own, or for List<Plugin.Order> the plug-in's;
+// 0 unknown.
+uint64_t lg_clr_loader_module(struct lg_clr *clr, const struct lg_type *type);
+
+// The AssemblyLoadContext that a module was loaded into, as its binder in the runtime knows it.
+// `object`: the managed AssemblyLoadContext, 0 if there is none. False if descriptor or memory do not
+// tell.
+struct lg_load_context {
+    uint64_t binder, object;
+};
+bool lg_clr_load_context(struct lg_clr *clr, uint64_t module, struct lg_load_context *ret);
+
+// The one AppDomain, and the SystemDomain with the loader heaps that are everybody's. Unknown: 0, NULL.
+struct lg_domain {
+    uint64_t address;
+    const char *name;
+    uint64_t system_domain, loader_allocator, low_frequency_heap, high_frequency_heap, stub_heap;
+};
+void lg_clr_domain(struct lg_clr *clr, struct lg_domain *ret);
+
 // "Namespace.Type.Method" of a MethodDesc, or NULL if it cannot be told.
 const char *lg_clr_method_name(struct lg_clr *clr, uint64_t method_desc);
 // The MethodDesc that a code address (a delegate's _methodPtr or _methodPtrAux) belongs to or leads to;

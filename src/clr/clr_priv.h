@@ -40,11 +40,12 @@
     O(EETypeHashTable, Buckets) O(EETypeHashTable, Count) O(EETypeHashTable, VolatileEntryValue) \
     O(EETypeHashTable, VolatileEntryNextEntry) \
     R(Assembly, Module) O(Assembly, IsCollectible) \
-    O(PEAssembly, PEImage) \
+    O(PEAssembly, PEImage) O(PEAssembly, AssemblyBinder) \
+    O(AssemblyBinder, AssemblyLoadContext) \
     O(PEImage, LoadedImageLayout) \
     O(PEImageLayout, Base) O(PEImageLayout, Size) O(PEImageLayout, Flags) \
     O(DynamicMetadata, Size) O(DynamicMetadata, Data) \
-    R(AppDomain, DomainAssemblyList) \
+    R(AppDomain, DomainAssemblyList) O(AppDomain, FriendlyName) \
     R(ArrayListBase, Count) R(ArrayListBase, FirstBlock) \
     R(ArrayListBlock, Next) R(ArrayListBlock, Size) R(ArrayListBlock, ArrayStart) \
     O(SystemDomain, GlobalLoaderAllocator) \

@@ -35,12 +35,6 @@ struct lg_module_list {
     bool list_read;
 };
 
-static bool read_pointer(struct lg_clr *clr, uint64_t base, uint32_t offset, uint64_t *ret)
-{
-    *ret = 0;
-    return offset != LG_NO_OFFSET && lg_target_u64(clr->target, base + offset, ret) && *ret != 0;
-}
-
 // ---- strings ----
 
 static size_t put_utf8(char *out, uint32_t c)
@@ -72,8 +66,7 @@ static void convert(struct lg_text *text, const uint16_t *units, size_t count)
     }
 }
 
-// A NUL-terminated UTF-16 string of the target; "" if there is none.
-static const char *read_utf16(struct lg_clr *clr, uint64_t address)
+const char *lg_clr_utf16(struct lg_clr *clr, uint64_t address)
 {
     uint16_t units[256];
     struct lg_text text = { 0 };
@@ -105,14 +98,14 @@ static void read_image(struct lg_clr *clr, struct lg_module *m, uint32_t *flags_
     uint32_t size = 0;
     *flags_ret = 0;
     if (off->PEImageLayout_Base == LG_NO_OFFSET || off->Module_PEAssembly == LG_NO_OFFSET) {
-        read_pointer(clr, m->address, off->Module_Base, &m->image_base); // .NET 9
+        lg_clr_pointer(clr, m->address, off->Module_Base, &m->image_base); // .NET 9
         return;
     }
-    if (!read_pointer(clr, m->address, off->Module_PEAssembly, &assembly)
-        || !read_pointer(clr, assembly, off->PEAssembly_PEImage, &image)
-        || !read_pointer(clr, image, off->PEImage_LoadedImageLayout, &layout))
+    if (!lg_clr_pointer(clr, m->address, off->Module_PEAssembly, &assembly)
+        || !lg_clr_pointer(clr, assembly, off->PEAssembly_PEImage, &image)
+        || !lg_clr_pointer(clr, image, off->PEImage_LoadedImageLayout, &layout))
         return;
-    read_pointer(clr, layout, off->PEImageLayout_Base, &m->image_base);
+    lg_clr_pointer(clr, layout, off->PEImageLayout_Base, &m->image_base);
     if (off->PEImageLayout_Size != LG_NO_OFFSET)
         lg_target_u32(clr->target, layout + off->PEImageLayout_Size, &size);
     if (off->PEImageLayout_Flags != LG_NO_OFFSET)
@@ -126,14 +119,14 @@ static void read_module(struct lg_clr *clr, struct lg_module *m)
     uint64_t path, name, dynamic;
     uint32_t flags;
     uint8_t collectible = 0;
-    read_pointer(clr, m->address, off->Module_LoaderAllocator, &m->loader_allocator);
-    read_pointer(clr, m->address, off->Module_Path, &path);
-    read_pointer(clr, m->address, off->Module_FileName, &name);
-    m->path = read_utf16(clr, path);
-    m->name = m->path[0] ? file_name(m->path) : file_name(read_utf16(clr, name));
+    lg_clr_pointer(clr, m->address, off->Module_LoaderAllocator, &m->loader_allocator);
+    lg_clr_pointer(clr, m->address, off->Module_Path, &path);
+    lg_clr_pointer(clr, m->address, off->Module_FileName, &name);
+    m->path = lg_clr_utf16(clr, path);
+    m->name = m->path[0] ? file_name(m->path) : file_name(lg_clr_utf16(clr, name));
     read_image(clr, m, &flags);
     m->is_dynamic =
-        read_pointer(clr, m->address, off->Module_DynamicMetadata, &dynamic) || m->image_base == 0;
+        lg_clr_pointer(clr, m->address, off->Module_DynamicMetadata, &dynamic) || m->image_base == 0;
     if (off->Assembly_IsCollectible != LG_NO_OFFSET)
         lg_target_u8(clr->target, m->assembly + off->Assembly_IsCollectible, &collectible);
     m->is_collectible = collectible != 0;
@@ -144,8 +137,8 @@ static bool is_module(struct lg_clr *clr, uint64_t address, uint64_t *assembly_r
 {
     uint64_t back;
     return address != 0 && (address & 7) == 0
-           && read_pointer(clr, address, clr->off.Module_Assembly, assembly_ret)
-           && read_pointer(clr, *assembly_ret, clr->off.Assembly_Module, &back) && back == address;
+           && lg_clr_pointer(clr, address, clr->off.Module_Assembly, assembly_ret)
+           && lg_clr_pointer(clr, *assembly_ret, clr->off.Assembly_Module, &back) && back == address;
 }
 
 static struct module *find_module(struct lg_clr *clr, uint64_t address)
@@ -224,7 +217,7 @@ static bool read_dynamic_metadata(struct lg_clr *clr, struct module *m)
     uint64_t dynamic;
     uint32_t size;
     return off->DynamicMetadata_Size != LG_NO_OFFSET && off->DynamicMetadata_Data != LG_NO_OFFSET
-           && read_pointer(clr, m->module.address, off->Module_DynamicMetadata, &dynamic)
+           && lg_clr_pointer(clr, m->module.address, off->Module_DynamicMetadata, &dynamic)
            && lg_target_u32(clr->target, dynamic + off->DynamicMetadata_Size, &size)
            && take_metadata(clr, m, dynamic + off->DynamicMetadata_Data, size);
 }
@@ -299,7 +292,7 @@ static struct module *module_of_element(struct lg_clr *clr, uint64_t element)
     const uint64_t candidates[] = { first, element };
     for (unsigned i = 0; i < 2; i++) {
         struct module *m =
-            candidates[i] && read_pointer(clr, candidates[i], clr->off.Assembly_Module, &module)
+            candidates[i] && lg_clr_pointer(clr, candidates[i], clr->off.Assembly_Module, &module)
                 ? find_module(clr, module)
                 : NULL;
         if (m && m->module.assembly == candidates[i])
@@ -368,19 +361,6 @@ uint64_t lg_module_corelib(struct lg_clr *clr)
 {
     struct lg_mt m;
     return lg_mt_read(clr, clr->info.object_mt, &m) ? m.module : 0;
-}
-
-uint64_t lg_clr_loader_allocator(struct lg_clr *clr, const struct lg_type *type)
-{
-    struct lg_mt m;
-    uint64_t loader_module, allocator;
-    if (!(type->flags & LG_TYPE_COLLECTIBLE) || !lg_mt_read(clr, type->mt, &m)
-        || !read_pointer(clr, m.auxiliary, clr->off.MethodTableAuxiliaryData_LoaderModule,
-                         &loader_module)
-        || !find_module(clr, loader_module)
-        || !read_pointer(clr, loader_module, clr->off.Module_LoaderAllocator, &allocator))
-        return 0;
-    return allocator;
 }
 
 // ---- lookup maps ----
@@ -471,8 +451,8 @@ void lg_module_instantiations(struct lg_clr *clr, uint64_t module,
     if (off->EETypeHashTable_Buckets == LG_NO_OFFSET
         || off->EETypeHashTable_VolatileEntryValue == LG_NO_OFFSET
         || off->EETypeHashTable_VolatileEntryNextEntry == LG_NO_OFFSET
-        || !read_pointer(clr, module, off->Module_AvailableTypeParams, &table)
-        || !read_pointer(clr, table, off->EETypeHashTable_Buckets, &buckets)
+        || !lg_clr_pointer(clr, module, off->Module_AvailableTypeParams, &table)
+        || !lg_clr_pointer(clr, table, off->EETypeHashTable_Buckets, &buckets)
         || !lg_target_u64(clr->target, buckets + 8 * SLOT_LENGTH, &length) || length > BUCKETS_MAX)
         return;
     for (uint64_t i = 0; i < length; i += PIECE) {

@@ -127,6 +127,19 @@ uint64_t lg_signature_mt(const struct lg_sig_scope *scope, struct lg_reader *r, 
 
 // ---- modules.c ----
 
+// The pointer in a field of the runtime's at `base`; false, and 0, if the descriptor has no such field,
+// it is not readable, or null.
+static inline bool lg_clr_pointer(const struct lg_clr *clr, uint64_t base, uint32_t offset,
+                                  uint64_t *ret)
+{
+    *ret = 0;
+    return offset != LG_NO_OFFSET && lg_target_u64(clr->target, base + offset, ret) && *ret != 0;
+}
+
+// A NUL-terminated UTF-16 string of the target, as UTF-8 that lives as long as `clr`; "" if there is
+// none.
+const char *lg_clr_utf16(struct lg_clr *clr, uint64_t address);
+
 // The metadata of a module, or NULL: a file that was replaced, memory that was not saved.
 const struct lg_metadata *lg_module_metadata(struct lg_clr *clr, uint64_t module);
 // What to call a module in "Module!0x0200001a": never NULL.
