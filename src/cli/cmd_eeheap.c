@@ -9,6 +9,7 @@
 #include "cli/cmd.h"
 #include "cli/eeheap.h"
 #include "cli/support.h"
+#include "clr/memory.h"
 
 static const struct lg_column segment_columns[] = {
     { "heap", "HEAP", LG_CELL_COUNT },
@@ -31,6 +32,7 @@ static const struct lg_table_spec generation_spec =
 
 struct gc_view {
     struct lg_report *report;
+    struct lg_clr *clr;
     const struct lg_clr_info *info;
     const struct lg_segment *segments;
     size_t count;
@@ -56,6 +58,11 @@ static uint64_t allocated_size(const struct lg_segment *segment)
     return segment->end - segment->start;
 }
 
+static uint64_t committed_size(const struct gc_view *view, const struct lg_segment *segment)
+{
+    return segment->committed - lg_clr_segment_base(view->clr, segment);
+}
+
 static bool is_seen(const struct gc_view *view, const struct lg_segment *segment, uint32_t heap)
 {
     return segment->heap == heap && lg_filter_has_segment(&view->filter, segment);
@@ -75,7 +82,7 @@ static void write_segment(const struct gc_view *view, const struct lg_segment *s
                    " %-*s %-*s",
                    segment->address, segment->start, segment->end, segment->committed, view->size_width,
                    size_text(allocated, allocated_size(segment), ""), view->size_width,
-                   size_text(committed, lg_segment_committed(segment), ""));
+                   size_text(committed, committed_size(view, segment), ""));
 }
 
 // The segments of one generation; the title comes with the first.
@@ -145,7 +152,7 @@ static void sum(const struct gc_view *view, uint32_t heap, uint64_t *allocated_r
         if (!is_seen(view, &view->segments[i], heap))
             continue;
         *allocated_ret += allocated_size(&view->segments[i]);
-        *committed_ret += lg_segment_committed(&view->segments[i]);
+        *committed_ret += committed_size(view, &view->segments[i]);
     }
 }
 
@@ -199,7 +206,7 @@ static int size_width(const struct gc_view *view)
     int width = (int)strlen("committed size");
     for (size_t i = 0; i < view->count; i++) {
         char buf[SIZE_TEXT];
-        int len = (int)strlen(size_text(buf, lg_segment_committed(&view->segments[i]), ""));
+        int len = (int)strlen(size_text(buf, committed_size(view, &view->segments[i]), ""));
         width = len > width ? len : width;
     }
     return width < 32 ? width : 32;
@@ -286,6 +293,25 @@ static void add_generations(const struct gc_view *view)
     }
 }
 
+// What the GC says itself, GC.GetGCMemoryInfo(): free regions are in it, frozen segments are not.
+static void report_own_count(const struct gc_view *view)
+{
+    struct lg_gc_committed own = { 0 };
+    struct lg_error *err = view->filtered ? NULL : lg_clr_gc_committed(view->clr, &own);
+    if (err)
+        lg_report_incomplete(view->report, "what the GC has committed is unknown: %s",
+                             lg_error_message(err));
+    if (err || view->filtered) {
+        lg_report_fact_null(view->report, "gc_committed");
+        lg_error_free(err);
+        return;
+    }
+    char text[SIZE_TEXT];
+    lg_report_fact_number(view->report, "gc_committed", own.in_use + own.free);
+    lg_report_line(view->report, "GC TotalCommittedBytes:    Size: %s bytes.",
+                   size_text(text, own.in_use + own.free, "0"));
+}
+
 static void report_gc(struct gc_view *view, uint64_t *committed_ret)
 {
     uint64_t allocated = 0, committed = 0;
@@ -303,8 +329,9 @@ static void report_gc(struct gc_view *view, uint64_t *committed_ret)
     else
         lg_report_fact_null(report, "datas");
     lg_report_fact_number(report, "gc_allocated", allocated);
-    lg_report_fact_number(report, "gc_committed", committed);
+    lg_report_fact_number(report, "gc_segments_committed", committed);
     write_gc(view, allocated, committed);
+    report_own_count(view);
     add_segments(view);
     add_generations(view);
     *committed_ret = committed;
@@ -314,7 +341,7 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
                             struct lg_report **ret)
 {
     struct lg_clr *clr = lg_session_clr(session);
-    struct gc_view view = { .info = lg_clr_info(clr) };
+    struct gc_view view = { .clr = clr, .info = lg_clr_info(clr) };
     struct lg_error *err = lg_filter_parse(session, args, &view.filter);
     if (err)
         return err;

@@ -9,7 +9,7 @@
 
 #include "cli/cmd.h"
 #include "cli/support.h"
-#include "clr/clr.h"
+#include "clr/memory.h"
 #include "target/live.h"
 #include "target/processes.h"
 
@@ -46,13 +46,16 @@ struct reading {
     char version[32]; // "" if unknown
 };
 
-static void sum_segments(const struct lg_clr *clr, struct reading *reading)
+static struct lg_error *sum_segments(struct lg_clr *clr, struct reading *reading)
 {
     const struct lg_segment *segments = lg_clr_segments(clr, &reading->segment_count);
-    for (size_t i = 0; i < reading->segment_count; i++) {
-        reading->committed += lg_segment_committed(&segments[i]);
+    for (size_t i = 0; i < reading->segment_count; i++)
         reading->allocated += segments[i].end - segments[i].start;
-    }
+    struct lg_gc_committed committed;
+    struct lg_error *err = lg_clr_gc_committed(clr, &committed);
+    if (!err)
+        reading->committed = committed.in_use + committed.free;
+    return err;
 }
 
 static struct lg_error *read_gc(struct lg_target *target, struct reading *ret)
@@ -69,8 +72,7 @@ static struct lg_error *read_gc(struct lg_target *target, struct reading *ret)
     };
     if (info->version)
         snprintf(ret->version, sizeof(ret->version), "%s", info->version);
-    sum_segments(clr, ret);
-    return NULL;
+    return sum_segments(clr, ret);
 }
 
 // `allocated` moves whenever anything is allocated; it is right as of the second reading.
@@ -206,7 +208,8 @@ const struct lg_command lg_cmd_ps = {
     .usage = "[NAME]",
     .summary = "list the .NET processes of this machine",
     .details = "The biggest first. Nothing is stopped or attached to. RSS is what the kernel counts as\n"
-               "resident; GC-COMMITTED is what the GC heap has taken of the system. With NAME only the\n"
+               "resident; GC-COMMITTED is what the GC has taken of the system, in its own\n"
+               "count (GC.GetGCMemoryInfo().TotalCommittedBytes). With NAME only the\n"
                "processes whose names contain it. What could not be read, and why, is a note, and\n"
                "\"problem\" in JSON.\n"
                "\n"

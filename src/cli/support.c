@@ -276,12 +276,3 @@ struct lg_error *lg_object_require(struct lg_heap *heap, uint64_t address, struc
         LG_ERR_NOT_FOUND, "0x%" PRIx64 " is no object: it lies at +0x%" PRIx64 " in 0x%" PRIx64 ", %s",
         address, address - near.address, near.address, lg_clr_type_name(lg_heap_clr(heap), near.type));
 }
-
-// A region's memory begins at the page of its first object. In a segment of the segments GC a page of
-// its own comes before that: the first object is then at 0x1000 of two pages.
-uint64_t lg_segment_committed(const struct lg_segment *segment)
-{
-    bool has_header = (segment->start & 0x1fff) == 0x1000;
-    return segment->committed
-           - (has_header ? segment->start - 0x1000 : segment->start & ~UINT64_C(0xfff));
-}

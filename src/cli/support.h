@@ -33,11 +33,6 @@ LG_MUST_CHECK struct lg_error *lg_filter_parse(const struct lg_session *session,
 bool lg_filter_is_set(const struct lg_walk_filter *filter);
 bool lg_filter_has_segment(const struct lg_walk_filter *filter, const struct lg_segment *segment);
 
-// ---- segments ----
-
-// Bytes of a segment that are committed: from the beginning of its memory, before the first object.
-uint64_t lg_segment_committed(const struct lg_segment *segment);
-
 // ---- text ----
 
 enum { LG_COMMAS_SIZE = 32 };

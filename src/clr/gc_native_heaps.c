@@ -41,8 +41,10 @@ static struct lg_error *read_bookkeeping(struct lg_clr *clr)
         if (info.size > UINT64_C(1) << 47)
             return lg_error_new(LG_ERR_CORRUPT, "card_table_info at %#jx: %#jx bytes", (uintmax_t)at,
                                 (uintmax_t)info.size);
+        // Committed piece by piece, as the heap grows: each of its tables begins anew.
+        uint64_t used = lg_readable_bytes(clr->target, at, info.size);
         struct lg_error *err =
-            info.references && info.size ? add(clr, 0, "Bookkeeping", at, info.size, UINT64_MAX) : NULL;
+            info.references && info.size ? add(clr, 0, "Bookkeeping", at, info.size, used) : NULL;
         if (err)
             return err;
         at = info.next > header ? info.next - header : 0;

@@ -17,6 +17,34 @@ uint64_t lg_committed_bytes(const struct lg_target *target, uint64_t start, uint
     return (at < end ? at : end) - start;
 }
 
+// The first range that ends behind `address`.
+static size_t first_after(const struct lg_target *target, uint64_t address)
+{
+    size_t low = 0, high = target->ranges.len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (target->ranges.at[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+uint64_t lg_readable_bytes(const struct lg_target *target, uint64_t start, uint64_t size)
+{
+    uint64_t end = size > UINT64_MAX - start ? UINT64_MAX : start + size, bytes = 0;
+    for (size_t i = first_after(target, start); i < target->ranges.len; i++) {
+        const struct lg_range *range = &target->ranges.at[i];
+        if (range->start >= end)
+            break;
+        uint64_t from = range->start > start ? range->start : start;
+        uint64_t to = range->end < end ? range->end : end;
+        bytes += range->access & LG_READ ? to - from : 0;
+    }
+    return bytes;
+}
+
 struct lg_error *lg_clr_native_heaps(struct lg_clr *clr, const struct lg_native_heap **ret,
                                      size_t *count_ret)
 {

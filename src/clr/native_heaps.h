@@ -22,4 +22,7 @@ bool lg_native_heap_add(struct lg_clr *clr, struct lg_native_heap heap); // Fals
 // What it has only reserved is mapped without access.
 uint64_t lg_committed_bytes(const struct lg_target *target, uint64_t start, uint64_t size);
 
+// How many of these bytes are readable memory, wherever in the run they lie.
+uint64_t lg_readable_bytes(const struct lg_target *target, uint64_t start, uint64_t size);
+
 #endif

@@ -125,7 +125,9 @@ def test_every_heap_of_server_gc_has_its_part(lab):
 def test_text_and_json_of_eeheap_have_the_same_numbers(lab, roots):
     text, report = text_of(lab, roots, "eeheap -gc"), lab.report(roots, "eeheap -gc")
     allocated, committed = (int(n) for n in re.findall(r"Heap Size:    Size: 0x[0-9a-f]+ \((\d+)\) bytes", text))
-    assert (allocated, committed) == (report["gc_allocated"], report["gc_committed"])
+    assert (allocated, committed) == (report["gc_allocated"], report["gc_segments_committed"])
+    own, = re.findall(r"^GC TotalCommittedBytes:    Size: 0x[0-9a-f]+ \((\d+)\) bytes.$", text, re.MULTILINE)
+    assert int(own) == report["gc_committed"]
     assert allocated == sum(int(s["allocated"], 16) - int(s["begin"], 16) for s in report["segments"])
     assert allocated == sum(g["size"] for g in report["generations"])
     shown = set(re.findall(r"^    ([0-9a-f]{12}) ", text, re.MULTILINE))

@@ -1,0 +1,33 @@
+"""Whose memory it is: the runtime's owners against what an app allocates in known places, and the GC's count against its own."""
+import pytest
+
+from lab import MODES, wait_until
+
+STEP = 1 << 18  # What writing a line may take of the GC: a new allocation context, committed in steps of 64 KiB.
+
+
+def committed_of(lab, app):
+    """As eeheap and ps have it, once both say the same: a Server GC gives memory back by and by after a GC."""
+    said = []
+
+    def agree():
+        heap = lab.report(app.pid, "eeheap -gc")
+        row, = [r for r in lab.linger("ps", "--json").reports()[0]["processes"] if r["pid"] == app.pid]
+        said.append((heap, row["gc_committed"]))
+        return heap["gc_committed"] == row["gc_committed"]
+    assert wait_until(agree), said
+    return said[-1][0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_the_gc_has_committed_is_what_it_tells_the_program(lab, mode):
+    app = lab.start("Memory", mode, ["--go", lab.folder / "never"], seconds=300)
+    try:
+        heap = committed_of(lab, app)
+    finally:
+        app.kill()
+    assert heap["gc_committed"] <= app.truth["committed"] + STEP
+    if app.truth["gc"] == "workstation":
+        assert heap["gc_committed"] >= app.truth["committed"]
+    frozen = sum(int(s["committed"], 16) - int(s["begin"], 16) // 4096 * 4096 for s in heap["segments"] if s["generation"] == "foh")
+    assert heap["gc_committed"] >= heap["gc_segments_committed"] - frozen
