@@ -39,13 +39,14 @@ static const struct lg_table_spec empty_spec =
 
 // What the GC of a running process says of itself, once.
 struct reading {
-    bool server, in_progress;
+    bool server, in_progress, committed_unknown;
     uint32_t heap_count;
     size_t segment_count;
     uint64_t committed, allocated;
     char version[32]; // "" if unknown
 };
 
+// Errors: what may be otherwise the next time. What this runtime does not tell is unknown.
 static struct lg_error *sum_segments(struct lg_clr *clr, struct reading *reading)
 {
     const struct lg_segment *segments = lg_clr_segments(clr, &reading->segment_count);
@@ -53,9 +54,12 @@ static struct lg_error *sum_segments(struct lg_clr *clr, struct reading *reading
         reading->allocated += segments[i].end - segments[i].start;
     struct lg_gc_committed committed;
     struct lg_error *err = lg_clr_gc_committed(clr, &committed);
-    if (!err)
-        reading->committed = committed.in_use + committed.free;
-    return err;
+    reading->committed = err ? 0 : committed.in_use + committed.free;
+    reading->committed_unknown = err && lg_error_kind(err) == LG_ERR_UNSUPPORTED;
+    if (!reading->committed_unknown)
+        return err;
+    lg_error_free(err);
+    return NULL;
 }
 
 static struct lg_error *read_gc(struct lg_target *target, struct reading *ret)
@@ -138,7 +142,7 @@ static void add_row(struct lg_table *table, const struct lg_process *process, co
     lg_cell_name(table, !gc ? NULL : gc->server ? "server" : "workstation");
     number_or_null(table, gc, gc ? gc->heap_count : 0);
     number_or_null(table, process->rss >= 0, (uint64_t)process->rss);
-    number_or_null(table, gc, gc ? gc->committed : 0);
+    number_or_null(table, gc && !gc->committed_unknown, gc ? gc->committed : 0);
     number_or_null(table, gc, gc ? gc->allocated : 0);
     number_or_null(table, process->threads >= 0, (uint64_t)process->threads);
     if (process->uptime_s >= 0)

@@ -2,7 +2,7 @@
 // what comes of it keeps the promises of clr.h.
 #include "test.h"
 
-#include "clr/clr.h"
+#include "clr/memory.h"
 #include "support/fake_runtime.h"
 
 static void check_segments(const struct lg_clr *clr)
@@ -46,6 +46,12 @@ static void check_rest(struct lg_clr *clr)
     lg_error_free(err);
     const struct lg_native_heap *n;
     assert_ok(lg_clr_native_heaps(clr, &n, &count));
+    const struct lg_memory_range *r;
+    assert_ok(lg_clr_memory(clr, &r, &count));
+    for (size_t i = 0; i < count; i++)
+        assert_true(r[i].start < r[i].end && (i == 0 || r[i - 1].end <= r[i].start));
+    struct lg_gc_committed committed;
+    lg_error_free(lg_clr_gc_committed(clr, &committed));
 }
 
 static void open_and_check(struct lg_target *t)
