@@ -15,6 +15,11 @@ const struct lg_option lg_common_options[] = {
     { 0 },
 };
 
+const struct lg_option lg_target_options[] = {
+    { "sysroot", LG_OPT_TEXT, "DIR", "core: look below DIR for the files that the process had mapped" },
+    { 0 },
+};
+
 struct value {
     const struct lg_option *option;
     const char *text; // NULL for a flag.
@@ -41,6 +46,8 @@ static const struct lg_option *find_option(const struct lg_command *command, con
                                            size_t len)
 {
     const struct lg_option *option = find_in(command->options, name, len);
+    if (!option && (command->needs == LG_NEEDS_HEAP || command->needs == LG_OPENS_TARGET))
+        option = find_in(lg_target_options, name, len);
     return option ? option : find_in(lg_common_options, name, len);
 }
 
@@ -150,6 +157,8 @@ static struct lg_error *unknown_option(const struct lg_command *command, const c
         if (o->help)
             lg_nearest_offer(&nearest, o->name);
     }
+    for (const struct lg_option *o = lg_target_options; o->name; o++)
+        lg_nearest_offer(&nearest, o->name);
     for (const struct lg_option *o = lg_common_options; o->name; o++)
         lg_nearest_offer(&nearest, o->name);
     const char *dash = dashes > 1 ? "--" : "-";

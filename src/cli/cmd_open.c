@@ -1,6 +1,6 @@
 // Opening a target: `open`, `attach`, and what only a prompt has, `refresh` and `quit`.
 #include "cli/cmd.h"
-#include "cli/session.h"
+#include "cli/support.h"
 
 static const struct lg_option options[] = {
     { "c", LG_OPT_TEXT, "COMMAND", "run COMMAND instead of prompting; may be given several times" },
@@ -10,8 +10,9 @@ static const struct lg_option options[] = {
 static struct lg_error *run_open(struct lg_session *session, const struct lg_args *args,
                                  struct lg_report **ret)
 {
+    struct lg_target_options how = lg_target_options_parse(args);
     struct lg_error *err = lg_args_expect(args, 1, 1);
-    return err ? err : lg_session_open(session, lg_args_at(args, 0));
+    return err ? err : lg_session_open(session, lg_args_at(args, 0), &how);
 }
 
 const struct lg_command lg_cmd_open = {

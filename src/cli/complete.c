@@ -150,6 +150,8 @@ static void complete_at(struct lg_session *session, const struct place *place, s
             add_types(session, c, place->word, as_mt);
     } else if (command && is_option) {
         add_options(c, command->options, place->word);
+        if (command->needs == LG_OPENS_TARGET)
+            add_options(c, lg_target_options, place->word);
         add_options(c, lg_common_options, place->word);
     }
 }

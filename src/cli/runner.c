@@ -180,6 +180,21 @@ static struct lg_error *check_needs(const struct lg_runner *runner, const struct
     return NULL;
 }
 
+// At the prompt, and in scripts, there is a target already.
+static struct lg_error *check_target_options(const struct lg_command *command,
+                                             const struct lg_args *args)
+{
+    if (command->needs != LG_NEEDS_HEAP)
+        return NULL;
+    for (const struct lg_option *option = lg_target_options; option->name; option++) {
+        if (lg_args_has(args, option->name))
+            return lg_error_new(LG_ERR_USAGE,
+                                "option '-%s' belongs to 'open' here, or before the first -c",
+                                option->name);
+    }
+    return NULL;
+}
+
 // Whatever a command made of a target that was taken away under it is nothing to print.
 static struct lg_error *check_lost(const struct lg_runner *runner, struct lg_error *err)
 {
@@ -197,6 +212,8 @@ static struct lg_error *run(struct lg_runner *runner, const struct lg_command *c
     if (lg_args_has(args, "help"))
         return lg_help_about(command, ret);
     struct lg_error *err = check_needs(runner, command);
+    if (!err && runner->prompting)
+        err = check_target_options(command, args);
     if (!err && command->check)
         err = command->check(args);
     struct lg_progress *progress = lg_progress_begin(runner->session);

@@ -174,11 +174,12 @@ static void begin(struct lg_session *session)
     session->pauses = (struct lg_pauses){ 0 };
 }
 
-struct lg_error *lg_session_open(struct lg_session *session, const char *spec)
+struct lg_error *lg_session_open(struct lg_session *session, const char *spec,
+                                 const struct lg_target_options *options)
 {
     begin(session);
     pthread_mutex_lock(&session->lock);
-    struct lg_error *err = lg_target_open(spec, &session->target);
+    struct lg_error *err = lg_target_open(spec, options, &session->target);
     pthread_mutex_unlock(&session->lock);
     return err ? err : open_heap_or_close(session);
 }

@@ -20,7 +20,8 @@ LG_DEFINE_FREEP(lg_session)
 
 // Opens a target and its heap, in place of the one that was open. Takes further copies while a GC is
 // under way, for a few seconds at most. After an error there is no target.
-LG_MUST_CHECK struct lg_error *lg_session_open(struct lg_session *session, const char *spec);
+LG_MUST_CHECK struct lg_error *lg_session_open(struct lg_session *session, const char *spec,
+                                               const struct lg_target_options *options);
 
 // The same of a target that is open already; takes it, after an error too.
 LG_MUST_CHECK struct lg_error *lg_session_adopt(struct lg_session *session, struct lg_target *target);

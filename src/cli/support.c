@@ -150,6 +150,11 @@ static struct lg_error *parse_range_and_generation(const struct lg_args *args,
     return err;
 }
 
+struct lg_target_options lg_target_options_parse(const struct lg_args *args)
+{
+    return (struct lg_target_options){ .sysroot = lg_args_text(args, "sysroot") };
+}
+
 struct lg_error *lg_check_address(const struct lg_args *args)
 {
     uint64_t address;

@@ -23,6 +23,9 @@ LG_MUST_CHECK struct lg_error *lg_generation_parse(const char *name, uint32_t *r
         "segment", LG_OPT_ADDRESS, "ADDR", "only the segment or region that ADDR is in, or is" \
     }
 
+// What of the options in lg_target_options was given.
+struct lg_target_options lg_target_options_parse(const struct lg_args *args);
+
 // For `check` of a command: exactly one address.
 LG_MUST_CHECK struct lg_error *lg_check_address(const struct lg_args *args);
 // For `check` of a command that calls lg_filter_parse(): what of it needs no target.

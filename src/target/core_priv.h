@@ -38,6 +38,7 @@ struct lg_core_part {
 struct lg_core {
     struct lg_target target;
     int fd;
+    int sysroot;          // Directory that mapped files are below; -1: the root.
     const uint8_t *bytes; // The whole core file.
     size_t size;
     bool saves_changes; // Whatever the process wrote to is in it: made by the kernel or by gdb.

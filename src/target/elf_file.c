@@ -1,14 +1,30 @@
 #include "target/elf_file.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 // As in image.c; relocations: libcoreclr.so has some 60,000.
 enum { HEADERS_MAX = 256, DYNAMIC_MAX = 1024 };
 static const uint64_t tables_max = 256 << 20;
+
+static int open_looked_at(int look, uint64_t *size_ret, int64_t *mtime_ret)
+{
+    struct stat st;
+    if (look < 0 || fstat(look, &st) < 0)
+        return -1;
+    if (!S_ISREG(st.st_mode))
+        return -2;
+    char self[32];
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+    *size_ret = (uint64_t)st.st_size;
+    *mtime_ret = st.st_mtime;
+    return open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
 
 int lg_open_regular(const char *path, uint64_t *size_ret, int64_t *mtime_ret)
 {
@@ -18,17 +34,15 @@ int lg_open_regular(const char *path, uint64_t *size_ret, int64_t *mtime_ret)
             return -2;
     }
     // O_PATH looks without opening: opening alone starts a watchdog, rewinds a tape, waits on a FIFO.
-    _cleanup_close_ int look = open(path, O_PATH | O_CLOEXEC);
-    struct stat st;
-    if (path[0] != '/' || look < 0 || fstat(look, &st) < 0)
-        return -1;
-    if (!S_ISREG(st.st_mode))
-        return -2;
-    char self[32];
-    snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
-    *size_ret = (uint64_t)st.st_size;
-    *mtime_ret = st.st_mtime;
-    return open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    _cleanup_close_ int look = path[0] == '/' ? open(path, O_PATH | O_CLOEXEC) : -1;
+    return open_looked_at(look, size_ret, mtime_ret);
+}
+
+int lg_open_regular_below(int dir, const char *path, uint64_t *size_ret, int64_t *mtime_ret)
+{
+    struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+    _cleanup_close_ int look = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+    return open_looked_at(look, size_ret, mtime_ret);
 }
 
 // What of `len` bytes at `address` one PT_LOAD has in the file.

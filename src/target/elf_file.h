@@ -39,8 +39,10 @@ size_t lg_elf_file_relocate(const struct lg_elf_file *file, uint64_t bias, uint6
 bool lg_elf_file_has_mapping(const struct lg_elf_file *file, uint64_t offset, uint64_t size);
 void lg_elf_file_close(struct lg_elf_file *file);
 
-// Opens a regular file that somebody else named: neither a FIFO nor a device is touched, nor what the
-// kernel makes up. -1 if it is not there; -2 if it is something else.
+// Opens a regular file that somebody else named, by its absolute path: neither a FIFO nor a device is
+// touched, nor what the kernel makes up. -1 if it is not there; -2 if it is something else.
 int lg_open_regular(const char *path, uint64_t *size_ret, int64_t *mtime_ret);
+// The same of a file below `dir`, where links too are as if `dir` were the root.
+int lg_open_regular_below(int dir, const char *path, uint64_t *size_ret, int64_t *mtime_ret);
 
 #endif

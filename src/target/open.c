@@ -91,11 +91,16 @@ struct lg_error *lg_target_resolve(const char *spec, int *pid_ret)
     return find_name(spec, pid_ret);
 }
 
-struct lg_error *lg_target_open(const char *spec, struct lg_target **ret)
+struct lg_error *lg_target_open(const char *spec, const struct lg_target_options *options,
+                                struct lg_target **ret)
 {
     int pid;
     struct lg_error *err = lg_target_resolve(spec, &pid);
     if (err)
         return err;
-    return pid > 0 ? lg_live_open(pid, ret) : lg_core_open(spec, ret);
+    if (pid == 0)
+        return lg_core_open_below(spec, options->sysroot, ret);
+    if (options->sysroot)
+        return lg_error_new(LG_ERR_USAGE, "option '-sysroot' is for cores: a process has its own files");
+    return lg_live_open(pid, ret);
 }

@@ -8,6 +8,9 @@
 //           the file's own layout, and the file is older than the core
 //     else  the file is not read: a note says which one was expected
 //
+// With a sysroot the files are looked for below it, then in it by their bare names; the user vouches for
+// their dates, which copying changes.
+//
 // What the process may have written is in no file. Kernel and gdb save whatever was written, so what
 // they left out is as in the file. createdump does not: of writable memory that it left out only the
 // data of an ELF image is told, relocated by rule and as the file starts it (noted). docs/cores.md has
@@ -37,7 +40,7 @@ struct overlay_file {
 
 // One kind of thing to say about files, said of all of them at once.
 struct remark {
-    size_t count;
+    size_t count, assemblies;
     char *names;
 };
 
@@ -64,15 +67,38 @@ static void remember(struct lg_overlay *overlay, struct remark *remark, const ch
     remark->names = names;
 }
 
-static void say(struct lg_core *core, struct remark *remark, const char *what)
+static void say(struct lg_core *core, struct remark *remark, const char *what, const char *remedy)
 {
+    char more[40] = "";
     if (remark->count > NAMED_MAX)
-        lg_target_note(&core->target, "%s: %s and %zu more", what, remark->names ? remark->names : "",
-                       remark->count - NAMED_MAX);
-    else if (remark->count > 0)
-        lg_target_note(&core->target, "%s: %s", what, remark->names ? remark->names : "");
+        snprintf(more, sizeof(more), " and %zu more", remark->count - NAMED_MAX);
+    if (remark->count > 0)
+        lg_target_note(&core->target, "%s: %s%s%s", what, remark->names ? remark->names : "", more,
+                       remedy);
     free(remark->names);
     *remark = (struct remark){ 0 };
+}
+
+// "3 assemblies and 1 native file"
+static void count_kinds(const struct remark *remark, char *text, size_t size)
+{
+    size_t assemblies = remark->assemblies, native = remark->count - assemblies, len = 0;
+    if (assemblies)
+        len = (size_t)snprintf(text, size, "%zu assembl%s", assemblies, assemblies == 1 ? "y" : "ies");
+    if (native)
+        snprintf(text + len, size - len, "%s%zu native file%s", len ? " and " : "", native,
+                 native == 1 ? "" : "s");
+}
+
+// Of files that are not read: how many of which kind, which first, and what would help.
+static void say_unread(struct lg_core *core, struct remark *remark, const char *what,
+                       const char *consequence)
+{
+    char kinds[80] = "", text[320];
+    count_kinds(remark, kinds, sizeof(kinds));
+    snprintf(text, sizeof(text), "%s (%s)%s", what, kinds, consequence);
+    say(core, remark, text,
+        core->sysroot < 0 ? " ('--sysroot DIR' reads copies of the files of that machine)" : "");
 }
 
 static const char *base_name(const char *path)
@@ -193,9 +219,21 @@ static void describe(const struct identity *id, char *text, size_t size)
         *text = 0;
 }
 
-static bool looks_like_code(const struct overlay_file *file, const struct identity *id)
+static bool is_assembly(const struct overlay_file *file, const struct identity *id)
 {
-    return id->kind != NOTHING || strstr(file->path, ".so") || strstr(file->path, ".dll");
+    return id->kind == PE || (id->kind == NOTHING && strstr(file->path, ".dll"));
+}
+
+static bool looks_like_code(const struct lg_core *core, const struct overlay_file *file,
+                            const struct identity *id)
+{
+    if (id->kind != NOTHING || strstr(file->path, ".so") || strstr(file->path, ".dll"))
+        return true;
+    for (size_t i = 0; i < file->ranges.len; i++) {
+        if (core->target.ranges.at[file->ranges.at[i]].access & LG_EXECUTE)
+            return true;
+    }
+    return false;
 }
 
 // The saved part of the image's first page, which nothing relocates, is the file's.
@@ -239,7 +277,8 @@ static enum verdict judge(struct lg_core *core, const struct overlay_file *file,
         actual->pe = file->pe.identity;
 
     if (expected->kind == NOTHING || (expected->kind == ELF && expected->build_id_len == 0)) {
-        bool likely = mtime <= core->target.taken.tv_sec && fits(core, file)
+        bool in_time = core->sysroot >= 0 || mtime <= core->target.taken.tv_sec;
+        bool likely = in_time && fits(core, file)
                       && (expected->kind == NOTHING
                           || (file->is_elf && same_first_page(core, file, expected->base)));
         return likely ? IS_LIKELY : IS_ANOTHER;
@@ -261,18 +300,22 @@ static void tell_another(struct lg_overlay *overlay, const struct overlay_file *
     describe(actual, is, sizeof(is));
     snprintf(text, sizeof(text), "has %s, the core %s", *is ? is : "no id",
              *was ? was : "does not tell");
+    overlay->replaced.assemblies += is_assembly(file, expected);
     remember(overlay, &overlay->replaced, file->path, text);
 }
 
-static void tell_missing(struct lg_overlay *overlay, const struct overlay_file *file,
+static void tell_missing(struct lg_core *core, const struct overlay_file *file,
                          const struct identity *expected, int errnum)
 {
+    struct lg_overlay *overlay = core->overlay;
     char id[160], text[256];
     const char *reason = errnum == ENOENT || errnum == 0 ? "" : strerror(errnum);
     describe(expected, id, sizeof(id));
     snprintf(text, sizeof(text), "%s%s%s", id, *id && *reason ? ": " : "", reason);
-    if (looks_like_code(file, expected))
-        remember(overlay, &overlay->missing, file->path, text);
+    if (!looks_like_code(core, file, expected))
+        return;
+    overlay->missing.assemblies += is_assembly(file, expected);
+    remember(overlay, &overlay->missing, file->path, text);
 }
 
 // The PT_LOAD that a range shows, or NULL.
@@ -311,20 +354,30 @@ static bool locate(const struct lg_core *core, struct overlay_file *file,
            && (!needs_relocations(core, file) || lg_elf_file_read_relocations(&file->elf));
 }
 
+static int open_file(const struct lg_core *core, struct overlay_file *file, int64_t *mtime_ret)
+{
+    if (core->sysroot < 0)
+        return lg_open_regular(file->path, &file->size, mtime_ret);
+    int fd = lg_open_regular_below(core->sysroot, file->path, &file->size, mtime_ret);
+    if (fd < 0 && errno == ENOENT)
+        fd = lg_open_regular_below(core->sysroot, base_name(file->path), &file->size, mtime_ret);
+    return fd;
+}
+
 static void identify(struct lg_core *core, struct overlay_file *file)
 {
     struct lg_overlay *overlay = core->overlay;
     struct identity expected = saved_identity(core, file), actual = { 0 };
     int64_t mtime = 0;
     errno = 0;
-    file->fd = lg_open_regular(file->path, &file->size, &mtime);
+    file->fd = open_file(core, file, &mtime);
     if (file->fd < 0) {
-        tell_missing(overlay, file, &expected, errno);
+        tell_missing(core, file, &expected, errno);
         return;
     }
     file->is_elf = lg_elf_file_open(file->fd, file->size, file->path, &file->elf);
     if (!file->is_elf && !lg_pe_file_open(file->fd, file->size, &file->pe)) {
-        if (looks_like_code(file, &expected))
+        if (looks_like_code(core, file, &expected))
             tell_another(overlay, file, &expected, &actual);
         return;
     }
@@ -396,13 +449,18 @@ bool lg_overlay_open(struct lg_core *core)
         if (overlay->files.at[i].is_usable)
             admit(core, &overlay->files.at[i]);
     }
-    say(core, &overlay->missing,
-        "mapped files are missing or cannot be read, so what the core did not save of them is unknown");
-    say(core, &overlay->replaced, "files on disk are not the ones that were mapped, and are not read");
+    say_unread(core, &overlay->missing, "mapped files are missing or cannot be read",
+               ", so what the core did not save of them is unknown");
+    say_unread(core, &overlay->replaced, "files on disk are not the ones that were mapped",
+               ", and are not read");
     say(core, &overlay->likely,
-        "identity not proven, as the core has no header of them; read from disk, as layout and date "
-        "fit");
-    say(core, &overlay->initial, "variables that the dump left out are read as the file starts them");
+        core->sysroot < 0 ? "identity not proven, as the core has no header of them; read from disk, as "
+                            "layout and date fit"
+                          : "identity not proven, as the core has no header of them; read below the "
+                            "sysroot, as the layout fits",
+        "");
+    say(core, &overlay->initial, "variables that the dump left out are read as the file starts them",
+        "");
     return !overlay->out_of_memory;
 }
 

@@ -127,7 +127,7 @@ int main(int argc, char **argv)
     if (argc < 2)
         return fprintf(stderr, "usage: clrdump PID|CORE\n"), 2;
     _cleanup_(lg_target_freep) struct lg_target *target = NULL;
-    struct lg_error *err = lg_target_open(argv[1], &target);
+    struct lg_error *err = lg_target_open(argv[1], &(struct lg_target_options){ 0 }, &target);
     if (err)
         return fail(err);
     double start = now_ms();

@@ -93,7 +93,7 @@ int main(int argc, char **argv)
         return fprintf(stderr, "usage: graphcheck TARGET\n"), 2;
     _cleanup_(lg_target_freep) struct lg_target *target = NULL;
     bool ok = false;
-    struct lg_error *err = lg_target_open(argv[1], &target);
+    struct lg_error *err = lg_target_open(argv[1], &(struct lg_target_options){ 0 }, &target);
     if (!err)
         err = check_target(target, &ok);
     if (err)

@@ -228,7 +228,7 @@ int main(int argc, char **argv)
     if (argc < 2)
         return fprintf(stderr, "usage: typedump TARGET [data | CODE-ADDRESS...]\n"), 2;
     bool data = argc == 3 && strcmp(argv[2], "data") == 0;
-    struct lg_error *err = lg_target_open(argv[1], &target);
+    struct lg_error *err = lg_target_open(argv[1], &(struct lg_target_options){ 0 }, &target);
     if (!err)
         err = lg_clr_open(target, &clr);
     for (int i = 2; !err && !data && i < argc; i++)

@@ -369,6 +369,102 @@ static void kernel_and_gdb_save_all_that_was_written(void **state)
     }
 }
 
+// A core of the library at `named`, of which nothing was saved, or all of its headers; the files are
+// those below `dir`.
+static struct lg_target *open_below(const char *named, size_t header_saved)
+{
+    const struct part parts[] = { { BASE, BASE + PAGE, elf_file, header_saved },
+                                  { BASE + 0x9000, BASE + 0x9008, "captured", 8 } };
+    write_core(parts, 2, named, elf_mappings, 2);
+    struct lg_target *target = NULL;
+    assert_ok(lg_core_open_below(core_path, dir, &target));
+    return target;
+}
+
+static bool is_read(struct lg_target *target)
+{
+    uint8_t buf[8];
+    return lg_target_read(target, BASE + 0x900, buf, 8) == 8 && memcmp(buf, elf_file + 0x900, 8) == 0;
+}
+
+static void below_a_sysroot_files_are_found_by_path_or_name(void **state)
+{
+    static const char *const names[] = { "/libx.so", "/nowhere/libx.so", "/../../libx.so" };
+    build_elf(elf_file, 1);
+    write_file(file_path, elf_file, sizeof(elf_file));
+    for (size_t i = 0; i < 3; i++) {
+        struct lg_target *target = open_below(names[i], 0x500);
+        assert_true(is_read(target));
+        assert_int_equal(target->notes.len, 0);
+        lg_target_free(target);
+    }
+    struct lg_target *target = open_below(file_path + 1, 0x500); // Relative: not a name to look for.
+    assert_false(is_read(target));
+    lg_target_free(target);
+}
+
+static void in_a_sysroot_too_the_build_id_decides(void **state)
+{
+    build_elf(elf_file, 2);
+    write_file(file_path, elf_file, sizeof(elf_file));
+    build_elf(elf_file, 1);
+    struct lg_target *target = open_below("/libx.so", 0x500);
+    assert_false(is_read(target));
+    assert_note(target, 0,
+                "not the ones that were mapped (1 native file), and are not read: '/libx.so'");
+    lg_target_free(target);
+
+    unlink(file_path);
+    target = open_below("/libx.so", 0x500);
+    assert_note(target, 0, "missing or cannot be read (1 native file), so what");
+    assert_null(strstr(target->notes.at[0], "--sysroot"));
+    lg_target_free(target);
+}
+
+// Whoever names a sysroot vouches for it: copies are younger than what they are copies of.
+static void in_a_sysroot_the_date_of_a_file_does_not_matter(void **state)
+{
+    const struct timespec future[2] = { { .tv_sec = 4000000000 }, { .tv_sec = 4000000000 } };
+    build_elf(elf_file, 1);
+    write_file(file_path, elf_file, sizeof(elf_file));
+    assert_int_equal(utimensat(AT_FDCWD, file_path, future, 0), 0);
+    _cleanup_(lg_target_freep) struct lg_target *target = open_below("/libx.so", 0);
+    assert_true(is_read(target));
+    assert_note(target, 0, "identity not proven");
+}
+
+static void links_of_a_sysroot_stay_in_it(void **state)
+{
+    char link[64], outside[] = "/tmp/outside-XXXXXX";
+    snprintf(link, sizeof(link), "%s/liby.so", dir);
+    build_elf(elf_file, 1);
+    write_file(file_path, elf_file, sizeof(elf_file));
+    assert_int_equal(symlink("/libx.so", link), 0);
+    struct lg_target *target = open_below("/liby.so", 0x500);
+    assert_true(is_read(target));
+    lg_target_free(target);
+    unlink(link);
+
+    _cleanup_close_ int fd = mkstemp(outside);
+    write_file(outside, elf_file, sizeof(elf_file));
+    assert_int_equal(symlink(outside, link), 0);
+    target = open_below("/liby.so", 0x500);
+    assert_false(is_read(target));
+    lg_target_free(target);
+    unlink(link);
+    unlink(outside);
+}
+
+static void a_sysroot_is_a_directory(void **state)
+{
+    lg_target_free(elf_target(1, 1, 0x500));
+    struct lg_target *target = NULL;
+    assert_error(lg_core_open_below(core_path, "/nowhere", &target), LG_ERR_OS,
+                 "sysroot '/nowhere': No such file or directory");
+    assert_error(lg_core_open_below(core_path, "/etc/passwd", &target), LG_ERR_OS,
+                 "sysroot '/etc/passwd': Not a directory");
+}
+
 // Expects that nothing of `path` is read or waited for.
 static void assert_untouched(const char *path)
 {
@@ -441,6 +537,11 @@ int main(void)
         OVERLAY_TEST(a_file_that_does_not_fit_its_mappings_is_not_believed_without_proof),
         OVERLAY_TEST(an_assembly_is_known_by_stamp_and_size),
         OVERLAY_TEST(kernel_and_gdb_save_all_that_was_written),
+        OVERLAY_TEST(below_a_sysroot_files_are_found_by_path_or_name),
+        OVERLAY_TEST(in_a_sysroot_too_the_build_id_decides),
+        OVERLAY_TEST(in_a_sysroot_the_date_of_a_file_does_not_matter),
+        OVERLAY_TEST(links_of_a_sysroot_stay_in_it),
+        OVERLAY_TEST(a_sysroot_is_a_directory),
         OVERLAY_TEST(only_regular_files_of_that_name_are_opened),
         OVERLAY_TEST(any_word_of_a_file_may_hold_anything),
     };
