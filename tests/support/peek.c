@@ -40,7 +40,8 @@ static void print_threads(struct lg_target *target)
 int main(int argc, char **argv)
 {
     _cleanup_(lg_target_freep) struct lg_target *target = NULL;
-    struct lg_error *err = argc > 1 ? lg_target_open(argv[1], &(struct lg_target_options){ 0 }, &target) : NULL;
+    struct lg_error *err =
+        argc > 1 ? lg_target_open(argv[1], &(struct lg_target_options){ 0 }, &target) : NULL;
     if (!target) {
         fprintf(stderr, "%s\n",
                 err ? lg_error_message(err) : "usage: peek TARGET [-r | -t | ADDR LEN]...");
