@@ -43,7 +43,7 @@ int main(int argc, char **argv)
     }
     _cleanup_(lg_target_freep) struct lg_target *target = NULL;
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    struct lg_error *err = lg_target_open(argv[1], &target);
+    struct lg_error *err = lg_target_open(argv[1], &(struct lg_target_options){ 0 }, &target);
     if (!err)
         err = lg_clr_open(target, &clr);
     if (!err)
