@@ -54,6 +54,17 @@ struct lg_gc_committed {
 // UNSUPPORTED if the free regions cannot be read.
 LG_MUST_CHECK struct lg_error *lg_clr_gc_committed(struct lg_clr *clr, struct lg_gc_committed *ret);
 
+// How often it collected, and when it began to the last time.
+struct lg_gc_clock {
+    uint64_t collections[3]; // GC.CollectionCount(0), (1), (2).
+    uint64_t last_us[3]; // The last of that generation or an older one: CLOCK_MONOTONIC; 0: none yet.
+};
+// UNSUPPORTED if it is not found.
+LG_MUST_CHECK struct lg_error *lg_clr_gc_clock(struct lg_clr *clr, struct lg_gc_clock *ret);
+// How many seconds before the picture of the target was taken the last GC began. False: unknown (a core,
+// a time namespace of its own), or there was none.
+bool lg_clr_last_gc(struct lg_clr *clr, double *ret);
+
 // The first byte of a segment that is committed; its `start` is the first object.
 uint64_t lg_clr_segment_base(const struct lg_clr *clr, const struct lg_segment *segment);
 

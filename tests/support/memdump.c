@@ -5,6 +5,7 @@
 //
 //     range      start end kind name
 //     committed  in-use free frozen          of the GC, in its own count
+//     gcs        gen0 gen1 gen2 seconds      how many there were; since the last one
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -32,6 +33,17 @@ static struct lg_error *print(struct lg_clr *clr)
                lg_memory_kind_name(ranges[i].kind), ranges[i].name);
     printf("committed\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\n", committed.in_use, committed.free,
            committed.frozen);
+    struct lg_gc_clock clock;
+    double ago = -1;
+    err = lg_clr_gc_clock(clr, &clock);
+    if (err)
+        return err;
+    printf("gcs\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t", clock.collections[0], clock.collections[1],
+           clock.collections[2]);
+    if (lg_clr_last_gc(clr, &ago))
+        printf("%.3f\n", ago);
+    else
+        printf("unknown\n");
     return NULL;
 }
 

@@ -10,7 +10,8 @@
 //   assembly                 pages of a big assembly that has been read from end to end; `assembly_path`
 //   dynamic_methods          their number
 //
-// `committed` is what GC.GetGCMemoryInfo() says right after a blocking GC, the last thing that is done.
+// `committed` is what GC.GetGCMemoryInfo() says right after a blocking GC, the last thing that is done; `collections` are
+// GC.CollectionCount(0), (1), (2) then.
 using System;
 using System.Collections.Generic;
 using System.Globalization;
@@ -227,6 +228,7 @@ static unsafe class Program
     {
         // The number is written over digits that are there, so that nothing is allocated behind the last GC.
         Root["committed"] = 100000000000000000;
+        Root["collections"] = new JsonArray(GC.CollectionCount(0) + 3, GC.CollectionCount(1) + 3, GC.CollectionCount(2) + 3);
         byte[] line = Line();
         int at = line.AsSpan().IndexOf("100000000000000000"u8);
         for (int i = 0; i < 3; i++)
