@@ -73,13 +73,35 @@ static int by_offset(const void *a, const void *b)
     return (int)(x->range->access & LG_WRITE) - (int)(y->range->access & LG_WRITE);
 }
 
+// Stubs come in pairs of pages, code and behind it its data, whose distance is in the code
+// (inc/loaderheap.h
+// @0262fca, interleaved heaps). Not all of these heaps are led to by anything: those of call counting,
+// for instance.
+static bool is_pair(const struct lg_range *code, const struct lg_range *data)
+{
+    return code && data && code->end == data->start && is_doublemapped(code) && is_doublemapped(data)
+           && code->access & LG_EXECUTE && !(data->access & LG_EXECUTE) && data->access & LG_WRITE
+           && code->end - code->start == data->end - data->start;
+}
+
+static bool is_stub_page(const struct lg_target *target, const struct lg_range *range)
+{
+    return is_pair(range, lg_target_find(target, range->end))
+           || is_pair(lg_target_find(target, range->start - 1), range);
+}
+
 static bool claim_part(struct lg_clr *clr, const struct part *part, bool second)
 {
     uint64_t start = part->range->start + (part->start - part->range->offset);
-    return lg_memory_claim(clr->memory, start, start + (part->end - part->start),
-                           second ? LG_MEMORY_JIT_WRITABLE : LG_MEMORY_EXECUTABLE,
-                           second ? "writable mapping of executable memory"
-                                  : "executable allocator, owner unknown");
+    uint64_t end = start + (part->end - part->start);
+    if (second)
+        return lg_memory_claim(clr->memory, start, end, LG_MEMORY_JIT_WRITABLE,
+                               "writable mapping of executable memory");
+    if (is_stub_page(clr->target, part->range))
+        return lg_memory_claim(clr->memory, start, end, LG_MEMORY_STUBS,
+                               "stubs of other heaps (call counting ...)");
+    return lg_memory_claim(clr->memory, start, end, LG_MEMORY_EXECUTABLE,
+                           "executable allocator, owner unknown");
 }
 
 // The file's parts in order: one that is writable and lies within what was mapped before it is a second

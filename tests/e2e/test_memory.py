@@ -1,4 +1,6 @@
 """Whose memory it is: the runtime's owners against what an app allocates in known places, and the GC's count against its own."""
+import subprocess
+
 import pytest
 
 from lab import MODES, wait_until
@@ -19,15 +21,27 @@ def committed_of(lab, app):
     return said[-1][0]
 
 
+def memdump(lab, target):
+    """The lines of the support program by their first word."""
+    done = subprocess.run([str(lab.support("memdump")), str(target)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=True)
+    lines = {}
+    for line in done.stdout.splitlines():
+        key, *words = line.split("\t")
+        lines.setdefault(key, []).append(words)
+    return lines
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_what_the_gc_has_committed_is_what_it_tells_the_program(lab, mode):
     app = lab.start("Memory", mode, ["--go", lab.folder / "never"], seconds=300)
     try:
         heap = committed_of(lab, app)
+        said = memdump(lab, app.pid)
     finally:
         app.kill()
     assert heap["gc_committed"] <= app.truth["committed"] + STEP
     if app.truth["gc"] == "workstation":
         assert heap["gc_committed"] >= app.truth["committed"]
+    assert [int(n) for n in said["gcs"][0][:3]] == app.truth["collections"]
     frozen = sum(int(s["committed"], 16) - int(s["begin"], 16) // 4096 * 4096 for s in heap["segments"] if s["generation"] == "foh")
     assert heap["gc_committed"] >= heap["gc_segments_committed"] - frozen

@@ -52,6 +52,8 @@ static void check_rest(struct lg_clr *clr)
         assert_true(r[i].start < r[i].end && (i == 0 || r[i - 1].end <= r[i].start));
     struct lg_gc_committed committed;
     lg_error_free(lg_clr_gc_committed(clr, &committed));
+    struct lg_gc_clock clock;
+    lg_error_free(lg_clr_gc_clock(clr, &clock));
 }
 
 static void open_and_check(struct lg_target *t)

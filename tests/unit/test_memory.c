@@ -140,6 +140,59 @@ static void a_writable_mapping_of_what_is_mapped_elsewhere_is_a_second_one(void 
     assert_null(at(r, count, DOUBLE + 0x20000));
 }
 
+static void pages_of_code_and_of_data_in_turn_are_stubs(void **state)
+{
+    _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
+    for (uint64_t at = 0; at < 0x10000; at += 0x4000)
+        fake_map(t, DOUBLE + at, DOUBLE + at + 0x4000,
+                 at / 0x4000 % 2 ? LG_READ | LG_WRITE : LG_READ | LG_EXECUTE, DOUBLE_PATH, at);
+    fake_map(t, DOUBLE + 0x10000, DOUBLE + 0x12000, LG_READ | LG_WRITE, DOUBLE_PATH, 0x10000);
+    _cleanup_(lg_clr_freep) struct lg_clr *clr = opened(t);
+    const struct lg_memory_range *r;
+    size_t count;
+    assert_ok(lg_clr_memory(clr, &r, &count));
+    assert_kind(r, count, DOUBLE, LG_MEMORY_STUBS);
+    assert_kind(r, count, DOUBLE + 0xffff, LG_MEMORY_STUBS);
+    assert_kind(r, count, DOUBLE + 0x10000, LG_MEMORY_EXECUTABLE);
+}
+
+// As gc_clock.c draws it, at the end of a gc_heap; its table of constants behind it.
+static void add_clock(struct lg_target *t, uint64_t at)
+{
+    uint64_t table = at + 0x1000;
+    fake_zeros(t, at, 0x1000 + 5 * 56);
+    for (uint64_t g = 0; g < 5; g++) {
+        static const uint64_t limits[] = { 40000, 80000, 200000, 0, 0 };
+        const uint64_t tail[10] = { 9 - g, 0, 0, 0, 9, 5000 + g, 4000, 7, 1, table + g * 56 };
+        fake_bytes(t, at + g * 168, tail, sizeof(tail));
+        fake_u64(t, table + g * 56 + 16, limits[g]);
+    }
+}
+
+static void the_clock_of_the_gc_is_found_by_its_looks(void **state)
+{
+    _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(FAKE_SERVER_GC);
+    _cleanup_(lg_clr_freep) struct lg_clr *clr = opened(t);
+    struct lg_gc_clock clock;
+    struct lg_error *err = lg_clr_gc_clock(clr, &clock);
+    assert_non_null(err);
+    assert_int_equal(lg_error_kind(err), LG_ERR_UNSUPPORTED);
+    lg_error_free(err);
+    fake_zeros(t, FR_GENERATIONS(0) + 0x500, 0x300); // What the fake has left out of its gc_heap.
+    fake_zeros(t, FR_GENERATIONS(0) + 0x818, 0x7e8);
+    add_clock(t, FR_GENERATIONS(0) + 0x1000);
+    assert_ok(lg_clr_gc_clock(clr, &clock));
+    assert_int_equal(clock.collections[0], 9);
+    assert_int_equal(clock.collections[2], 7);
+    assert_int_equal(clock.last_us[1], 5001);
+    double ago;
+    assert_false(lg_clr_last_gc(clr, &ago)); // No process.
+    fake_u64(t, FR_GENERATIONS(0) + 0x2000 + 16, 40001);
+    err = lg_clr_gc_clock(clr, &clock);
+    assert_non_null(err);
+    lg_error_free(err);
+}
+
 static void of_claims_that_overlap_the_first_holds(void **state)
 {
     struct lg_memory memory = { 0 };
@@ -176,6 +229,8 @@ int main(void)
         cmocka_unit_test(the_gc_counts_free_regions_and_no_frozen_segments),
         cmocka_unit_test(free_regions_that_cannot_be_read_are_unknown),
         cmocka_unit_test(a_writable_mapping_of_what_is_mapped_elsewhere_is_a_second_one),
+        cmocka_unit_test(pages_of_code_and_of_data_in_turn_are_stubs),
+        cmocka_unit_test(the_clock_of_the_gc_is_found_by_its_looks),
         cmocka_unit_test(of_claims_that_overlap_the_first_holds),
         cmocka_unit_test(every_kind_has_a_name),
     };
