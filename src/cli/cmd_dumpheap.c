@@ -1,33 +1,36 @@
 // `dumpheap`: the objects on the heap, and statistics by type.
+#include <inttypes.h>
+
 #include "cli/cmd.h"
 #include "cli/dumpheap.h"
 
-static struct lg_error *refuse_liveness(const struct lg_args *args)
+void lg_report_liveness(struct lg_report *report, struct lg_session *session,
+                        const struct lg_heap_query *query)
 {
-    static const char *const names[] = { "live", "dead" };
-    for (size_t i = 0; i < 2; i++) {
-        if (lg_args_has(args, names[i]))
-            return lg_error_new(LG_ERR_UNSUPPORTED,
-                                "-%s needs to know exactly what is reachable, which this version does "
-                                "not: 'gcroot ADDR' tells of one object",
-                                names[i]);
-    }
-    return NULL;
-}
-
-static struct lg_error *check_args(const struct lg_args *args)
-{
-    struct lg_error *err = refuse_liveness(args);
-    return err ? err : lg_heap_query_check(args);
+    const struct lg_roots *roots;
+    const struct lg_reach *reach = query->reach;
+    struct lg_error *err = lg_session_roots(session, &roots); // They are known.
+    lg_error_free(err);
+    if (err)
+        return;
+    uint64_t guessed = reach->paths->reached - reach->certain_count;
+    lg_report_fact_number(report, "live_count", reach->paths->reached);
+    lg_report_fact_number(report, "guessed_count", guessed);
+    for (size_t i = 0; i < roots->incomplete.len; i++)
+        lg_report_incomplete(report, "%s", roots->incomplete.at[i]);
+    if (guessed)
+        lg_report_incomplete(report,
+                             "of %" PRIu64 " live objects %" PRIu64
+                             " are held by words on stacks only, which may be no references: they are "
+                             "not called dead",
+                             reach->paths->reached, guessed);
 }
 
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
                             struct lg_report **ret)
 {
-    struct lg_error *err = refuse_liveness(args);
     struct lg_heap_query query;
-    if (!err)
-        err = lg_heap_query_parse(session, args, &query);
+    struct lg_error *err = lg_heap_query_parse(session, args, &query);
     if (err)
         return err;
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("dumpheap");
@@ -41,6 +44,8 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
         err = lg_dumpheap_objects(session, &query, report);
     if (err)
         return err;
+    if (query.life)
+        lg_report_liveness(report, session, &query);
     if (lg_report_failed(report))
         return &lg_no_memory;
     *ret = lg_steal(report);
@@ -61,8 +66,8 @@ static const struct lg_option options[] = {
     { "desc", LG_OPT_FLAG, NULL, "the biggest first" },
     { "top", LG_OPT_NUMBER, "N", "only the N biggest (of addresses and names: the first N)" },
     { "noprogress", LG_OPT_FLAG, NULL, NULL }, // For scripts that say it to SOS.
-    { "live", LG_OPT_FLAG, NULL, NULL },
-    { "dead", LG_OPT_FLAG, NULL, NULL },
+    { "live", LG_OPT_FLAG, NULL, "only objects that a root reaches" },
+    { "dead", LG_OPT_FLAG, NULL, "only objects that no root reaches, and free blocks" },
     { 0 },
 };
 
@@ -100,6 +105,6 @@ const struct lg_command lg_cmd_dumpheap = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
-    .check = check_args,
+    .check = lg_heap_query_check,
     .run = run,
 };

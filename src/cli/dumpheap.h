@@ -14,15 +14,20 @@ struct lg_heap_query {
     enum lg_stats_sort sort;
     bool sort_given, by_address; // -sort address
     bool descending;
+    enum lg_liveness { LG_LIFE_ANY, LG_LIFE_LIVE, LG_LIFE_DEAD } life;
+    const struct lg_reach *reach; // Of -live and -dead; borrowed from the session.
 };
 
 // What of it needs no target.
 LG_MUST_CHECK struct lg_error *lg_heap_query_check(const struct lg_args *args);
-LG_MUST_CHECK struct lg_error *lg_heap_query_parse(const struct lg_session *session,
-                                                   const struct lg_args *args,
-                                                   struct lg_heap_query *ret);
+LG_MUST_CHECK struct lg_error *
+lg_heap_query_parse(struct lg_session *session, const struct lg_args *args, struct lg_heap_query *ret);
 // Does it look at each object, or only at where objects lie?
 bool lg_heap_query_is_per_object(const struct lg_heap_query *query);
+
+// Of -live and -dead: what else is to be said of how that is known.
+void lg_report_liveness(struct lg_report *report, struct lg_session *session,
+                        const struct lg_heap_query *query);
 
 // Which types are wanted, asked once per type.
 struct lg_type_filter {

@@ -54,6 +54,8 @@ static struct lg_error *parse_options(const struct lg_args *args, struct lg_heap
         .top = lg_args_number(args, "top", 0),
         .descending = lg_args_has(args, "desc"),
     };
+    bool live = lg_args_has(args, "live"), dead = lg_args_has(args, "dead");
+    query.life = live == dead ? LG_LIFE_ANY : live ? LG_LIFE_LIVE : LG_LIFE_DEAD; // Both: as SOS.
     if (query.max && query.min > query.max)
         return lg_error_new(LG_ERR_USAGE, "-min %" PRIu64 " is more than -max %" PRIu64, query.min,
                             query.max);
@@ -68,11 +70,28 @@ struct lg_error *lg_heap_query_check(const struct lg_args *args)
     return err ? err : lg_check_filter(args);
 }
 
-struct lg_error *lg_heap_query_parse(const struct lg_session *session, const struct lg_args *args,
+// Before anything else of the target is looked at: the walk may take another copy of it.
+static struct lg_error *find_life(struct lg_session *session, struct lg_heap_query *query)
+{
+    const struct lg_roots *roots;
+    if (query->life == LG_LIFE_ANY)
+        return NULL;
+    struct lg_error *err = lg_session_reach(session, &query->reach);
+    if (!err)
+        err = lg_session_roots(session, &roots);
+    if (err || query->life == LG_LIFE_LIVE || !roots->is_missing_some)
+        return err;
+    return lg_error_new(LG_ERR_UNSUPPORTED, "nothing can be called dead: %s; -live is what is found",
+                        roots->incomplete.at[0]);
+}
+
+struct lg_error *lg_heap_query_parse(struct lg_session *session, const struct lg_args *args,
                                      struct lg_heap_query *ret)
 {
     struct lg_heap_query query;
     struct lg_error *err = parse_options(args, &query);
+    if (!err)
+        err = find_life(session, &query);
     if (!err)
         err = parse_mt(lg_session_clr(session), args, &query);
     if (!err)
@@ -84,7 +103,7 @@ struct lg_error *lg_heap_query_parse(const struct lg_session *session, const str
 
 bool lg_heap_query_is_per_object(const struct lg_heap_query *query)
 {
-    return query->min || query->max || query->contains || query->mt;
+    return query->min || query->max || query->contains || query->mt || query->life;
 }
 
 static bool grow_verdicts(struct lg_type_filter *filter, uint32_t id)
@@ -119,10 +138,21 @@ bool lg_type_filter_wants(struct lg_type_filter *filter, const struct lg_type *t
     return *verdict == 1;
 }
 
+// Free blocks are among the dead, as in SOS.
+static bool is_wanted_life(const struct lg_heap_query *query, const struct lg_object *object)
+{
+    bool dead = object->type->flags & LG_TYPE_FREE;
+    if (!dead) {
+        lg_node node = lg_index_node(query->reach->graph->index, object->address);
+        dead = node == LG_NO_NODE || lg_reach_life(query->reach, node) == LG_DEAD;
+    }
+    return dead == (query->life == LG_LIFE_DEAD);
+}
+
 bool lg_heap_query_wants(const struct lg_heap_query *query, struct lg_type_filter *types,
                          const struct lg_object *object)
 {
     if (object->size < query->min || (query->max && object->size > query->max))
         return false;
-    return lg_type_filter_wants(types, object->type);
+    return lg_type_filter_wants(types, object->type) && (!query->life || is_wanted_life(query, object));
 }

@@ -17,6 +17,7 @@ struct lg_session {
     struct lg_walk_result walk;
     struct lg_heap_graph *graph;
     struct lg_roots *roots;
+    struct lg_reach *reach;
 
     struct lg_pauses pauses;
     const char *_Atomic doing; // NULL: whatever the command does itself.
@@ -37,12 +38,14 @@ struct lg_session *lg_session_new(void)
 // All that was learnt of the picture that is open.
 static void forget(struct lg_session *session)
 {
+    lg_reach_free(session->reach);
     lg_roots_free(session->roots);
     lg_heap_graph_free(session->graph);
     if (session->has_stats)
         lg_type_stats_deinit(&session->stats);
     lg_heap_free(session->heap);
     lg_clr_free(session->clr);
+    session->reach = NULL;
     session->roots = NULL;
     session->graph = NULL;
     session->has_stats = false;
@@ -297,6 +300,19 @@ struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_ro
     session->doing = NULL;
     if (!err)
         *ret = session->roots;
+    return err;
+}
+
+struct lg_error *lg_session_reach(struct lg_session *session, const struct lg_reach **ret)
+{
+    const struct lg_roots *roots;
+    struct lg_error *err = lg_session_roots(session, &roots);
+    session->doing = "looking for what is alive";
+    if (!err && !session->reach)
+        err = lg_reach_find(session->graph, roots, &session->reach);
+    session->doing = NULL;
+    if (!err)
+        *ret = session->reach;
     return err;
 }
 

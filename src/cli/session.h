@@ -55,6 +55,7 @@ LG_MUST_CHECK struct lg_error *lg_session_stats(struct lg_session *session,
 
 // Roots and graph, made once.
 LG_MUST_CHECK struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_roots **ret);
+LG_MUST_CHECK struct lg_error *lg_session_reach(struct lg_session *session, const struct lg_reach **ret);
 LG_MUST_CHECK struct lg_error *lg_session_graph(struct lg_session *session,
                                                 const struct lg_heap_graph **ret);
 

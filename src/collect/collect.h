@@ -38,6 +38,7 @@ struct lg_root {
 
 struct lg_roots {
     LG_VEC(struct lg_root) all; // By kind, then slot.
+    bool is_missing_some;       // Roots may be missing: then nothing is known to be dead.
     LG_VEC(char *) incomplete;  // One sentence for each class of roots that could not be read in full.
     LG_VEC(char *) names;
 };
@@ -66,6 +67,27 @@ struct lg_heap_graph {
 LG_MUST_CHECK struct lg_error *lg_heap_graph_build(struct lg_heap *heap, struct lg_heap_graph **ret);
 void lg_heap_graph_free(struct lg_heap_graph *graph);
 LG_DEFINE_FREEP(lg_heap_graph)
+
+// ---- what is alive ----
+
+enum lg_life {
+    LG_ALIVE,       // reached from a root that is certain; or frozen
+    LG_MAYBE_ALIVE, // only from words on stacks that look like references
+    LG_DEAD,
+};
+
+struct lg_reach {
+    const struct lg_heap_graph *graph; // borrowed
+    struct lg_graph *forward;          // its edges, from holder to held
+    struct lg_paths *paths; // from roots: `next` is the holder on a shortest path; a root's is itself
+    uint64_t *certain;      // a bit per node: LG_ALIVE
+    uint64_t certain_count; // nodes; paths->reached counts LG_MAYBE_ALIVE too
+};
+LG_MUST_CHECK struct lg_error *lg_reach_find(const struct lg_heap_graph *graph,
+                                             const struct lg_roots *roots, struct lg_reach **ret);
+enum lg_life lg_reach_life(const struct lg_reach *reach, lg_node node);
+void lg_reach_free(struct lg_reach *reach);
+LG_DEFINE_FREEP(lg_reach)
 
 // ---- labels ----
 

@@ -67,6 +67,9 @@ LG_PRINTF(2, 3) static struct lg_error *say_incomplete(struct lg_roots *roots, c
     return &lg_no_memory;
 }
 
+// The same of roots that there may be beside those found.
+#define say_missing(roots, ...) ((roots)->is_missing_some = true, say_incomplete(roots, __VA_ARGS__))
+
 // Slots lie close together and come in order: a window saves a system call for each.
 static uint64_t word_at(struct collector *c, uint64_t address)
 {
@@ -108,8 +111,8 @@ static struct lg_error *collect_statics(struct collector *c)
         err = add_root(c, root);
     }
     if (!err && wild)
-        err = say_incomplete(c->roots, "%llu static slots hold what is no object",
-                             (unsigned long long)wild);
+        err =
+            say_missing(c->roots, "%llu static slots hold what is no object", (unsigned long long)wild);
     // They live as long as their LoaderAllocator, which something else has to keep.
     if (!err && collectible)
         err = say_incomplete(c->roots,
@@ -136,7 +139,7 @@ static struct lg_error *collect_thread_roots(struct collector *c)
             wild++;
     }
     if (!err && wild)
-        err = say_incomplete(c->roots, "%zu tables of thread statics are no objects", wild);
+        err = say_missing(c->roots, "%zu tables of thread statics are no objects", wild);
     return err;
 }
 
@@ -179,8 +182,8 @@ static struct lg_error *collect_handles(struct collector *c)
                              "counts from outside",
                              (unsigned long long)counted);
     if (!err && wild)
-        err = say_incomplete(c->roots, "%llu strong handles hold what is no object",
-                             (unsigned long long)wild);
+        err = say_missing(c->roots, "%llu strong handles hold what is no object",
+                          (unsigned long long)wild);
     return err;
 }
 
@@ -202,8 +205,8 @@ static struct lg_error *collect_finalizers(struct collector *c)
         }
     }
     if (!err && wild)
-        err = say_incomplete(c->roots, "%llu entries of the finalizer queue hold what is no object",
-                             (unsigned long long)wild);
+        err = say_missing(c->roots, "%llu entries of the finalizer queue hold what is no object",
+                          (unsigned long long)wild);
     return err;
 }
 
@@ -240,9 +243,9 @@ static struct lg_error *collect_stack(struct collector *c, const struct lg_manag
     for (; slot + 8 <= thread->stack_high && !err; slot += 8) {
         const uint8_t *bytes = window_at(&c->window, slot, 8, thread->stack_high);
         if (!bytes)
-            return say_incomplete(c->roots,
-                                  "the stack of thread 0x%x ends at 0x%llx, before its mapping does",
-                                  thread->os_id, (unsigned long long)slot);
+            return say_missing(c->roots,
+                               "the stack of thread 0x%x ends at 0x%llx, before its mapping does",
+                               thread->os_id, (unsigned long long)slot);
         uint64_t word;
         memcpy(&word, bytes, sizeof(word));
         uint64_t object = object_of_word(c, word);
@@ -251,8 +254,8 @@ static struct lg_error *collect_stack(struct collector *c, const struct lg_manag
             err = add_root(c, root);
     }
     if (!err && thread->stack_is_cut)
-        err = say_incomplete(c->roots, "the stack of thread 0x%x was searched up to 0x%llx only",
-                             thread->os_id, (unsigned long long)thread->stack_high);
+        err = say_missing(c->roots, "the stack of thread 0x%x was searched up to 0x%llx only",
+                          thread->os_id, (unsigned long long)thread->stack_high);
     return err;
 }
 
@@ -269,7 +272,7 @@ static struct lg_error *collect_stacks(struct collector *c)
             missing += !gone;
     }
     if (!err && missing)
-        err = say_incomplete(c->roots, "the stacks of %zu managed threads could not be read", missing);
+        err = say_missing(c->roots, "the stacks of %zu managed threads could not be read", missing);
     if (!err)
         err = say_incomplete(
             c->roots, "stack roots are conservative: every word that points into an object counts");

@@ -18,7 +18,7 @@ enum {
 struct level {
     const struct lg_graph *graph;
     struct lg_paths *paths;
-    uint64_t *seen; // bit per node: found in an earlier level
+    uint64_t *seen; // of the paths: found in an earlier level
     lg_node *now, *next;
     uint32_t now_count;
     _Atomic uint32_t next_count;
@@ -106,11 +106,19 @@ static void search_narrow(struct level *level)
     level->now_count = found;
 }
 
-static void search(struct level *level, lg_node target)
+static void set_sources(struct level *level, const lg_node *sources, size_t count)
 {
-    level->paths->next[target] = target;
-    level->now[0] = target;
-    level->now_count = 1;
+    for (size_t i = 0; i < count; i++) {
+        lg_node node = sources[i];
+        if (level->seen[node >> 6] >> (node & 63) & 1 || level->paths->next[node] != LG_NO_NODE)
+            continue;
+        level->paths->next[node] = node;
+        level->now[level->now_count++] = node;
+    }
+}
+
+static void search(struct level *level)
+{
     while (level->now_count > 0 && !lg_cancelled()) {
         level->paths->reached += level->now_count;
         for (uint32_t i = 0; i < level->now_count; i++)
@@ -124,39 +132,66 @@ static void search(struct level *level, lg_node target)
     }
 }
 
-struct lg_error *lg_paths_find(const struct lg_graph *reversed, lg_node target, struct lg_paths **ret)
+struct lg_error *lg_paths_search(struct lg_paths *paths, const struct lg_graph *graph,
+                                 const lg_node *sources, size_t count)
 {
-    uint32_t n = reversed->node_count;
-    if (target >= n)
-        return lg_error_new(LG_ERR_NOT_FOUND, "node %u is not in a graph of %u", target, n);
-    _cleanup_(lg_paths_freep) struct lg_paths *paths = calloc(1, sizeof(*paths));
-    if (!paths)
-        return &lg_no_memory;
-    paths->node_count = n;
-    paths->target = target;
-    paths->next = lg_pages_alloc(n, sizeof(lg_node));
+    uint32_t n = paths->node_count;
+    for (size_t i = 0; i < count; i++) {
+        if (sources[i] >= n)
+            return lg_error_new(LG_ERR_NOT_FOUND, "node %u is not in a graph of %u", sources[i], n);
+    }
     struct level level = {
-        .graph = reversed,
+        .graph = graph,
         .paths = paths,
-        .seen = lg_pages_alloc((size_t)n / 64 + 1, 8),
+        .seen = paths->seen,
         .now = lg_pages_alloc(n, sizeof(lg_node)),
         .next = lg_pages_alloc(n, sizeof(lg_node)),
         .workers = lg_workers(),
     };
     level.buffers = calloc(level.workers, sizeof(*level.buffers));
-    bool ready = paths->next && level.seen && level.now && level.next && level.buffers;
+    bool ready = level.now && level.next && level.buffers;
     if (ready) {
-        memset(paths->next, 0xff, n * sizeof(lg_node));
-        search(&level, target);
+        set_sources(&level, sources, count);
+        search(&level);
     }
-    lg_pages_free(level.seen, (size_t)n / 64 + 1, 8);
     lg_pages_free(level.now, n, sizeof(lg_node));
     lg_pages_free(level.next, n, sizeof(lg_node));
     free(level.buffers);
     if (!ready)
         return &lg_no_memory;
-    if (lg_cancelled())
-        return &lg_was_cancelled;
+    return lg_cancelled() ? &lg_was_cancelled : NULL;
+}
+
+struct lg_error *lg_paths_new(uint32_t node_count, struct lg_paths **ret)
+{
+    _cleanup_(lg_paths_freep) struct lg_paths *paths = calloc(1, sizeof(*paths));
+    if (!paths)
+        return &lg_no_memory;
+    paths->node_count = node_count;
+    paths->target = LG_NO_NODE;
+    paths->next = lg_pages_alloc(node_count, sizeof(lg_node));
+    paths->seen = lg_pages_alloc((size_t)node_count / 64 + 1, 8);
+    if (!paths->next || !paths->seen)
+        return &lg_no_memory;
+    memset(paths->next, 0xff, node_count * sizeof(lg_node));
+    *ret = lg_steal(paths);
+    return NULL;
+}
+
+void lg_paths_bar(struct lg_paths *paths, lg_node node)
+{
+    paths->seen[node >> 6] |= UINT64_C(1) << (node & 63);
+}
+
+struct lg_error *lg_paths_find(const struct lg_graph *reversed, lg_node target, struct lg_paths **ret)
+{
+    _cleanup_(lg_paths_freep) struct lg_paths *paths = NULL;
+    struct lg_error *err = lg_paths_new(reversed->node_count, &paths);
+    if (!err)
+        err = lg_paths_search(paths, reversed, &target, 1);
+    if (err)
+        return err;
+    paths->target = target;
     *ret = lg_steal(paths);
     return NULL;
 }
@@ -166,5 +201,6 @@ void lg_paths_free(struct lg_paths *paths)
     if (!paths)
         return;
     lg_pages_free(paths->next, paths->node_count, sizeof(lg_node));
+    lg_pages_free(paths->seen, (size_t)paths->node_count / 64 + 1, 8);
     free(paths);
 }

@@ -456,8 +456,6 @@ BAD = [  # command, exit status, what the one sentence says
     ("dumpheap 1000 2000", 3, r"no segments or objects in range 0x1000-0x2000"),
     ("dumpheap -heap 99", 3, r"no GC heap with index of 99"),
     ("dumpheap -segment 1234", 3, r"no segment at 0x1234"),
-    ("dumpheap -live", 3, r"-live needs to know exactly what is reachable"),
-    ("dumpheap -dead", 3, r"-dead needs to know exactly what is reachable"),
     ("finalizequeue -allReady", 3, r"-allReady needs to know exactly what is reachable"),
     ("finalizequeue -short -stat", 2, r"cannot specify both -short and -stat"),
     ("gchandles -type Round", 2, r"unknown handle type 'Round'"),

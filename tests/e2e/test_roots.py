@@ -176,3 +176,24 @@ def test_the_far_end_of_a_long_list(lab, app, mode):
     assert root["length"] == truth["length"]
     text = lab.linger("gcroot", target, ends[0]).out
     assert truth["head"] in text and len(text.splitlines()) < 100
+
+
+@where
+def test_live_and_dead_are_what_the_app_planted(lab, kind, app, mode):
+    target = lab.app(app, mode).pid if kind == "live" else lab.core(app, mode)
+    everything, live, dead = lab.reports(target, ["dumpheap -stat", "dumpheap -stat -live", "dumpheap -stat -dead"])
+    counts = [{t["mt"]: t["count"] for t in report["types"]} for report in (everything, live, dead)]
+    assert counts[0] == {mt: counts[1].get(mt, 0) + counts[2].get(mt, 0) for mt in counts[0]}
+    assert live["total_count"] == live["live_count"] and live["guessed_count"] <= live["live_count"] // 100
+    names = [{}, {}]
+    for report, by_name in zip((live, dead), names):
+        for row in report["types"]:
+            by_name[row["type"]] = by_name.get(row["type"], 0) + row["count"]
+    for planted in lab.app(app, mode).truth["types"]:
+        name, count = planted["type"], planted["count"]
+        if planted["state"] == "live" and not planted.get("length") and "[]" not in name:
+            assert (names[0].get(name, 0), names[1].get(name, 0)) == (count, 0), name
+        elif planted["state"] in ("dead", "garbage"):
+            # What only a word on a stack may hold is not called dead.
+            assert names[0].get(name, 0) <= live["guessed_count"], name
+            assert planted["state"] == "garbage" or names[0].get(name, 0) + names[1].get(name, 0) == count, name

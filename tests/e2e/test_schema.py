@@ -50,7 +50,7 @@ def test_ps_and_help(lab):
 
 
 COMMANDS = ["eeheap", "eeheap -gc", "eeheap -loader", "dumpheap", "dumpheap -stat", "dumpheap -short -gen gen0", "dumpheap -strings",
-            "dumpheap -stat -top 3", "dumpheap -top 3", "gchandles", "gchandles -stat", "finalizequeue", "finalizequeue -stat", "modules", "dumpdomain", "dumpalc"]
+            "dumpheap -stat -top 3", "dumpheap -top 3", "dumpheap -stat -live", "dumpheap -dead", "gchandles", "gchandles -stat", "finalizequeue", "finalizequeue -stat", "modules", "dumpdomain", "dumpalc"]
 
 
 @pytest.mark.parametrize("name", ["Roots", "Types"])
