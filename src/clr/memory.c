@@ -25,6 +25,7 @@ const char *lg_memory_kind_name(enum lg_memory_kind kind)
         [LG_MEMORY_JIT_CODE] = "JIT code",
         [LG_MEMORY_JIT_WRITABLE] = "JIT writable mapping",
         [LG_MEMORY_EXECUTABLE] = "executable allocator",
+        [LG_MEMORY_EVENTPIPE] = "EventPipe buffers",
     };
     return names[kind];
 }
@@ -196,6 +197,19 @@ void lg_memory_settle(struct lg_memory *memory)
     memory->ranges.len = kept;
 }
 
+const struct lg_memory_range *lg_memory_after(const struct lg_memory *memory, uint64_t address)
+{
+    size_t low = 0, high = memory->ranges.len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memory->ranges.at[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < memory->ranges.len ? &memory->ranges.at[low] : NULL;
+}
+
 static void memory_free(struct lg_memory *memory)
 {
     if (!memory)
@@ -214,17 +228,19 @@ void lg_clr_memory_close(struct lg_clr *clr)
 struct lg_error *lg_clr_memory(struct lg_clr *clr, const struct lg_memory_range **ret, size_t *count_ret)
 {
     static struct lg_error *(*const steps[])(struct lg_clr *) = { claim_segments, claim_native,
-                                                                  lg_memory_claim_executable };
+                                                                  lg_memory_claim_executable,
+                                                                  lg_memory_claim_eventpipe };
     if (!clr->memory) {
         clr->memory = calloc(1, sizeof(*clr->memory));
         struct lg_error *err = clr->memory ? NULL : &lg_no_memory;
-        for (size_t i = 0; !err && i < sizeof(steps) / sizeof(*steps); i++)
+        for (size_t i = 0; !err && i < sizeof(steps) / sizeof(*steps); i++) {
             err = steps[i](clr);
+            lg_memory_settle(clr->memory);
+        }
         if (err) {
             lg_clr_memory_close(clr);
             return err;
         }
-        lg_memory_settle(clr->memory);
     }
     *ret = clr->memory->ranges.at;
     *count_ret = clr->memory->ranges.len;

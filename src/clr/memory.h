@@ -1,15 +1,15 @@
 // Which address ranges of a target belong to the runtime, and to what in it.
 //
-//     |gen0 |gc free| ... |gen2      |gc free| ... |loader heap| ... |jit code|stubs| ... |gc
-//     bookkeeping|
-//      ^start        end of objects   committed
+//     |gen0 |gc free| ... |gen2      |gc free| ... |loader heap| ... |jit code|stubs| ... |bookkeeping|
+//                    ^ end of objects         ^ committed
 //
 // Whole pages: a boundary within a page (where one generation of the segments GC ends and another
 // begins) is moved to the page's start, and the end of a run to the page's end. A range says whose the
 // addresses are, not that they are resident: much of a heap is only reserved.
 //
 // What nothing in the runtime leads to is in no range: what it takes from malloc (its hash tables, the
-// JIT's working memory, mark lists of the GC), the buffers of EventPipe, alternate signal stacks.
+// JIT's working memory, mark lists of the GC), buffers of EventPipe without an event in them, alternate
+// signal stacks.
 #ifndef LG_CLR_MEMORY_H
 #define LG_CLR_MEMORY_H
 
@@ -30,6 +30,7 @@ enum lg_memory_kind {
     LG_MEMORY_JIT_CODE,     // Code of methods, where it runs.
     LG_MEMORY_JIT_WRITABLE, // A second mapping of pages above, to write to them: the same pages again.
     LG_MEMORY_EXECUTABLE,   // Other memory of the executable allocator (memfd:doublemapper).
+    LG_MEMORY_EVENTPIPE,    // Events that somebody traces; recognised by their looks.
     LG_MEMORY_KINDS,
 };
 const char *lg_memory_kind_name(enum lg_memory_kind kind); // "gen0", "GC free", "JIT code"

@@ -27,25 +27,11 @@ struct parts {
     size_t len, cap;
 };
 
-// The first range that ends behind `address`, of those settled so far.
-static const struct lg_memory_range *claimed_after(const struct lg_memory *memory, uint64_t address)
-{
-    size_t low = 0, high = memory->ranges.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memory->ranges.at[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < memory->ranges.len ? &memory->ranges.at[low] : NULL;
-}
-
 // Cuts a mapping where owners begin and end.
 static bool add_parts(const struct lg_memory *memory, const struct lg_range *range, struct parts *parts)
 {
     for (uint64_t at = range->start; at < range->end;) {
-        const struct lg_memory_range *owner = claimed_after(memory, at);
+        const struct lg_memory_range *owner = lg_memory_after(memory, at);
         uint64_t end = range->end;
         if (owner && owner->start > at) {
             end = owner->start < end ? owner->start : end;
@@ -123,7 +109,6 @@ struct lg_error *lg_memory_claim_executable(struct lg_clr *clr)
 {
     struct parts parts = { 0 };
     bool ok = true;
-    lg_memory_settle(clr->memory);
     for (size_t i = 0; ok && i < clr->target->ranges.len; i++) {
         const struct lg_range *range = &clr->target->ranges.at[i];
         if (is_doublemapped(range) && range->access & (LG_READ | LG_WRITE | LG_EXECUTE))

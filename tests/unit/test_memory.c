@@ -193,6 +193,47 @@ static void the_clock_of_the_gc_is_found_by_its_looks(void **state)
     lg_error_free(err);
 }
 
+// An event with two frames and 24 bytes of data, at an address of its own in the buffer.
+static void add_event(struct lg_target *t, uint64_t at)
+{
+    fake_u64(t, at + 32, 4711);
+    fake_u64(t, at + 40, 1000);
+    fake_u64(t, at + 48, FR_STORE);
+    fake_u64(t, at + 56, at + 88 + 16);
+    fake_u32(t, at + 72, 24);
+    fake_u32(t, at + 80, 2);
+}
+
+static void buffers_of_eventpipe_are_recognised_by_their_events(void **state)
+{
+    enum { UNIT = 0x19000 };
+    _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
+    fake_map(t, FREE, FREE + 5 * UNIT + 0x2000, LG_READ | LG_WRITE, NULL, 0);
+    fake_zeros(t, FREE, 5 * UNIT + 0x2000);
+    add_event(t, FREE + 0x2000); // Something else comes before it.
+    add_event(t, FREE + 0x2000 + 128);
+    add_event(t, FREE + 0x2000 + 2 * UNIT); // The first is of 200 KiB, the second of 300.
+    _cleanup_(lg_clr_freep) struct lg_clr *clr = opened(t);
+    const struct lg_memory_range *r;
+    size_t count;
+    assert_ok(lg_clr_memory(clr, &r, &count));
+    check(r, count);
+    const struct lg_memory_range *buffers = at(r, count, FREE + 0x2000);
+    assert_non_null(buffers);
+    assert_int_equal(buffers->kind, LG_MEMORY_EVENTPIPE);
+    assert_int_equal(buffers->start, FREE + 0x2000);
+    assert_int_equal(buffers->end, FREE + 0x2000 + 5 * UNIT);
+
+    _cleanup_(lg_target_freep) struct lg_target *other = fake_runtime(0);
+    fake_map(other, FREE, FREE + 5 * UNIT, LG_READ | LG_WRITE, NULL, 0);
+    fake_zeros(other, FREE, 5 * UNIT);
+    add_event(other, FREE);
+    fake_u32(other, FREE + 80, 3); // Its data would begin elsewhere.
+    _cleanup_(lg_clr_freep) struct lg_clr *another = opened(other);
+    assert_ok(lg_clr_memory(another, &r, &count));
+    assert_null(at(r, count, FREE));
+}
+
 static void of_claims_that_overlap_the_first_holds(void **state)
 {
     struct lg_memory memory = { 0 };
@@ -231,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_writable_mapping_of_what_is_mapped_elsewhere_is_a_second_one),
         cmocka_unit_test(pages_of_code_and_of_data_in_turn_are_stubs),
         cmocka_unit_test(the_clock_of_the_gc_is_found_by_its_looks),
+        cmocka_unit_test(buffers_of_eventpipe_are_recognised_by_their_events),
         cmocka_unit_test(of_claims_that_overlap_the_first_holds),
         cmocka_unit_test(every_kind_has_a_name),
     };
