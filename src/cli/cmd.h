@@ -17,6 +17,7 @@ extern const struct lg_command lg_cmd_gchandles;
 extern const struct lg_command lg_cmd_gcroot;
 extern const struct lg_command lg_cmd_help;
 extern const struct lg_command lg_cmd_modules;
+extern const struct lg_command lg_cmd_limits;
 extern const struct lg_command lg_cmd_open;
 extern const struct lg_command lg_cmd_ps;
 extern const struct lg_command lg_cmd_quit;

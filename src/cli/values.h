@@ -3,12 +3,7 @@
 #define LG_CLI_VALUES_H
 
 #include "clr/clr.h"
-
-// UTF-16 as UTF-8, with a NUL: at most `size` bytes, cut between characters. What UTF-8 has no form for
-// (a lone surrogate) becomes U+FFFD, and NUL, which would end the text, U+2400. Returns the length.
-size_t lg_utf8_from_utf16(char *buf, size_t size, const uint16_t *chars, size_t count);
-// At most this many bytes for so many chars.
-#define LG_UTF8_SIZE(chars) ((chars)*3 + 1)
+#include "util/utf16.h"
 
 // For one line of text, in place: every character that is no letter, digit, punctuation or blank becomes
 // '.', and what is longer than `max` characters is cut.

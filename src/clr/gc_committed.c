@@ -63,3 +63,24 @@ struct lg_error *lg_clr_gc_committed(struct lg_clr *clr, struct lg_gc_committed 
     *ret = sum;
     return NULL;
 }
+
+// card_table_info goes on, where GcDacVars says that it has 64 bytes, with the bounds of what the card
+// table covers: with regions, all the address space that was set aside for them at the start (measured
+// on 10.0.12: GC.GetConfigurationVariables()["GCRegionRange"], less what whole regions leave at the
+// ends).
+bool lg_clr_gc_range(const struct lg_clr *clr, uint64_t *ret)
+{
+    enum { SIZE = 64, LOWEST = 24 };
+    uint64_t at = 0, bounds[2];
+    if (!clr->info.regions || clr->gc->vars[LG_GC_CARD_TABLE_INFO_SIZE] != SIZE
+        || !lg_target_u64(clr->target, clr->gc->vars[LG_GC_BOOKKEEPING_START], &at) || !at
+        || !lg_target_read_all(clr->target, at + LOWEST, bounds, sizeof(bounds)))
+        return false;
+    for (size_t i = 0; i < clr->segments.len; i++) {
+        const struct lg_segment *s = &clr->segments.at[i];
+        if (s->generation != LG_FOH && (s->start < bounds[0] || s->reserved > bounds[1]))
+            return false; // It means something else.
+    }
+    *ret = bounds[1] - bounds[0];
+    return clr->segments.len > 0 && bounds[0] < bounds[1];
+}

@@ -65,6 +65,9 @@ LG_MUST_CHECK struct lg_error *lg_clr_gc_clock(struct lg_clr *clr, struct lg_gc_
 // How many seconds before the picture of the target was taken the last GC began. False: unknown (a core,
 // a time namespace of its own), or there was none.
 bool lg_clr_last_gc(struct lg_clr *clr, double *ret);
+// With regions: how many bytes of address space the GC has set aside for its heap. False: it does not
+// tell, or has segments.
+bool lg_clr_gc_range(const struct lg_clr *clr, uint64_t *ret);
 
 // The first byte of a segment that is committed; its `start` is the first object.
 uint64_t lg_clr_segment_base(const struct lg_clr *clr, const struct lg_segment *segment);

@@ -43,8 +43,7 @@ static bool takes_value(const char *option)
     return false;
 }
 
-// In "dotnet exec --depsfile x app.dll arg" the app is app.dll; in "dotnet build x.dll" there is none.
-static const char *app_of_dotnet(const char *args, size_t len)
+const char *lg_dotnet_app(const char *args, size_t len)
 {
     const char *end = args + len;
     for (const char *arg = args + strlen(args) + 1; arg < end; arg += strlen(arg) + 1) {
@@ -74,7 +73,7 @@ static char *make_name(int dir, const char *args, size_t args_len)
     char text[PATH_LEN];
     const char *app = NULL;
     if (args_len > 0 && strcmp(base_name(args), "dotnet") == 0)
-        app = app_of_dotnet(args, args_len);
+        app = lg_dotnet_app(args, args_len);
     if (app)
         return simple_name(app);
 

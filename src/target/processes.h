@@ -35,6 +35,9 @@ LG_MUST_CHECK struct lg_error *lg_processes_list(struct lg_processes *ret);
 LG_MUST_CHECK struct lg_error *lg_process_read(int pid, struct lg_process *ret);
 void lg_process_deinit(struct lg_process *process);
 void lg_processes_free(struct lg_processes *processes); // frees the contents only
-const char *lg_flavour_name(enum lg_flavour flavour);   // as output.md spells it
+// The app in a command line of the host, whose words end in NULs: app.dll in "dotnet exec --depsfile x
+// app.dll arg"; in "dotnet build x.dll" there is none (NULL).
+const char *lg_dotnet_app(const char *args, size_t len);
+const char *lg_flavour_name(enum lg_flavour flavour); // as output.md spells it
 
 #endif

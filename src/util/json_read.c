@@ -144,3 +144,11 @@ bool lg_json_u64(const struct lg_json *value, uint64_t *ret)
     *ret = i < 0 ? (uint64_t)i : json_object_get_uint64(object);
     return true;
 }
+
+bool lg_json_bool(const struct lg_json *value, bool *ret)
+{
+    if (lg_json_kind(value) != LG_JSON_BOOL)
+        return false;
+    *ret = json_object_get_boolean(theirs(value));
+    return true;
+}

@@ -51,5 +51,6 @@ const char *lg_json_string(const struct lg_json *value); // NULL of anything els
 // A whole number, or a string that is one: decimal or hexadecimal, and negative ones as their two's
 // complement ("-0x1"). False for anything else.
 bool lg_json_u64(const struct lg_json *value, uint64_t *ret);
+bool lg_json_bool(const struct lg_json *value, bool *ret); // false of anything else
 
 #endif

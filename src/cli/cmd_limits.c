@@ -1,0 +1,216 @@
+// `linger limits`: what bounds a process, and what it will hit first.
+//
+// Nothing is stopped. A process whose memory may not be read, and one that is not .NET, has bounds all
+// the same; a core has settings, but no bounds.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cmd.h"
+#include "cli/limits_report.h"
+#include "cli/session.h"
+#include "clr/runtime_image.h"
+#include "target/live.h"
+#include "target/proc.h"
+#include "target/processes.h"
+
+enum { OPEN_TRIES = 8, PROBLEM_TEXT = 512 };
+
+// What was opened to look at the target; with a session some of it is the session's.
+struct subject {
+    struct lg_limits_subject about;
+    struct lg_limits_place place;
+    struct lg_target *target;
+    struct lg_clr *clr;
+    char problem[PROBLEM_TEXT]; // "" none
+};
+
+static void subject_deinit(struct subject *subject)
+{
+    lg_clr_free(subject->clr);
+    lg_target_free(subject->target);
+    lg_closep(&subject->place.root);
+    lg_closep(&subject->place.proc);
+}
+
+static struct lg_error *open_place(struct subject *subject, int pid)
+{
+    subject->place.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    subject->place.proc = lg_proc_open(pid);
+    if (subject->place.root < 0)
+        return lg_error_os(errno, "open '/'");
+    if (subject->place.proc < 0)
+        return lg_error_new(LG_ERR_NOT_FOUND,
+                            "process %d: no such process ('linger ps' lists those that there are)", pid);
+    subject->about.place = &subject->place;
+    return NULL;
+}
+
+// Why it can be done without; memory that ran out is an error still.
+static struct lg_error *take_problem(struct subject *subject, struct lg_error *err)
+{
+    if (!err || lg_error_kind(err) == LG_ERR_NO_MEMORY)
+        return err;
+    snprintf(subject->problem, sizeof(subject->problem), "%s", lg_error_message(err));
+    subject->about.problem = subject->problem;
+    lg_error_free(err);
+    return NULL;
+}
+
+// The process may be changing the structures that are being read.
+static struct lg_error *open_clr(struct subject *subject)
+{
+    struct lg_error *err = NULL;
+    for (unsigned i = 0; i < OPEN_TRIES; i++) {
+        lg_error_free(err);
+        err = lg_clr_open(subject->target, &subject->clr);
+        bool passing =
+            err && (lg_error_kind(err) == LG_ERR_CORRUPT || lg_error_kind(err) == LG_ERR_FAULT);
+        if (!passing || subject->target->kind != LG_TARGET_PROCESS)
+            break;
+        nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+    }
+    subject->about.clr = subject->clr;
+    return take_problem(subject, err);
+}
+
+static struct lg_error *look_into(struct subject *subject)
+{
+    struct lg_image image;
+    struct lg_error *err = lg_runtime_image_find(subject->target, &image);
+    subject->about.target = subject->target;
+    subject->about.is_dotnet = !err;
+    if (err && lg_error_kind(err) == LG_ERR_NO_MEMORY)
+        return err;
+    lg_error_free(err);
+    return subject->about.is_dotnet ? open_clr(subject) : NULL;
+}
+
+// Without its memory, /proc may still tell whether it is .NET.
+static struct lg_error *look_from_outside(struct subject *subject, int pid)
+{
+    struct lg_process process = { 0 };
+    struct lg_error *err = lg_process_read(pid, &process);
+    if (err)
+        return err;
+    subject->about.is_dotnet = process.flavour == LG_FLAVOUR_FRAMEWORK
+                               || process.flavour == LG_FLAVOUR_SELF_CONTAINED
+                               || process.flavour == LG_FLAVOUR_SINGLE_FILE;
+    lg_process_deinit(&process);
+    return NULL;
+}
+
+static struct lg_error *open_process(struct subject *subject, int pid)
+{
+    struct lg_error *err = open_place(subject, pid);
+    if (err)
+        return err;
+    err = lg_peek_open(pid, &subject->target);
+    if (!err)
+        return look_into(subject);
+    if (lg_error_kind(err) == LG_ERR_NOT_FOUND)
+        return err;
+    err = take_problem(subject, err);
+    return err ? err : look_from_outside(subject, pid);
+}
+
+static struct lg_error *open_spec(struct subject *subject, const char *spec)
+{
+    int pid = 0;
+    struct lg_error *err = lg_target_resolve(spec, &pid);
+    if (!err && pid > 0)
+        return open_process(subject, pid);
+    if (!err)
+        err = lg_core_open(spec, &subject->target);
+    return err ? err : look_into(subject);
+}
+
+// At a prompt the picture that is open is read; /proc is asked as it is now.
+static struct lg_error *use_session(struct subject *subject, const struct lg_session *session)
+{
+    struct lg_target *target = lg_session_target(session);
+    if (!target)
+        return lg_error_new(LG_ERR_USAGE, "expected a target: a PID, the name of a .NET process, or a "
+                                          "core file; 'linger ps' lists processes");
+    subject->about.target = target;
+    subject->about.clr = lg_session_clr(session);
+    subject->about.is_dotnet = true;
+    return target->kind == LG_TARGET_PROCESS ? open_place(subject, target->pid) : NULL;
+}
+
+static const char *taken_text(const struct timespec *time, char buf[40])
+{
+    struct tm tm;
+    if (time->tv_sec == 0 || !gmtime_r(&time->tv_sec, &tm))
+        return NULL;
+    size_t len = strftime(buf, 40, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(buf + len, 40 - len, ".%03dZ", (int)(time->tv_nsec / 1000000 % 1000));
+    return buf;
+}
+
+static void set_target(const struct subject *subject, const char *spec, struct lg_report *report)
+{
+    char taken[40];
+    const struct lg_target *target = subject->target;
+    const struct lg_clr_info *info = subject->clr ? lg_clr_info(subject->clr) : NULL;
+    bool is_core = target && target->kind == LG_TARGET_CORE;
+    int pid = 0;
+    lg_error_free(target ? NULL : lg_target_resolve(spec, &pid));
+    struct lg_report_target about = {
+        .kind = is_core ? "core" : "process",
+        .pid = target ? target->pid : pid,
+        .path = target ? target->path : NULL,
+        .pause_ms = -1,
+        .runtime = info ? info->version : NULL,
+        .provider = info ? info->provider : NULL,
+        .gc = !info          ? NULL
+              : info->server ? "server"
+                             : "workstation",
+        .taken = target ? taken_text(&target->taken, taken) : NULL,
+    };
+    lg_report_set_target(report, &about);
+    for (size_t i = 0; target && i < target->notes.len; i++)
+        lg_report_incomplete(report, "%s", target->notes.at[i]);
+}
+
+static struct lg_error *check(const struct lg_args *args)
+{
+    return lg_args_expect(args, 0, 1);
+}
+
+static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
+                            struct lg_report **ret)
+{
+    const char *spec = lg_args_count(args) > 0 ? lg_args_at(args, 0) : NULL;
+    if (spec && lg_session_target(session))
+        return lg_error_new(LG_ERR_USAGE,
+                            "a target is open, and 'limits' is about that one: "
+                            "leave '%s' out",
+                            spec);
+    _cleanup_(subject_deinit) struct subject subject = { .place = { -1, -1 } };
+    struct lg_error *err = spec ? open_spec(&subject, spec) : use_session(&subject, session);
+    if (err)
+        return err;
+    struct lg_limits limits = { .arena = { NULL } };
+    err = lg_limits_read(&subject.about, &limits);
+    if (err)
+        return err;
+    *ret = lg_limits_report(&limits);
+    lg_limits_deinit(&limits);
+    if (!*ret)
+        return &lg_no_memory;
+    if (spec)
+        set_target(&subject, spec, *ret);
+    return NULL;
+}
+
+const struct lg_command lg_cmd_limits = {
+    .name = "limits",
+    .usage = "[TARGET]",
+    .summary = "what bounds a process and what it will hit first; settings of its GC",
+    .details = "TODO",
+    .check = check,
+    .run = run,
+};

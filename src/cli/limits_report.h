@@ -1,0 +1,12 @@
+// What `limits` found, as a report.
+#ifndef LG_CLI_LIMITS_REPORT_H
+#define LG_CLI_LIMITS_REPORT_H
+
+#include "limits/limits.h"
+#include "report/report.h"
+
+// The bounds, the settings and the sentences around them; NULL when out of memory. Nothing in it points
+// into `limits`.
+struct lg_report *lg_limits_report(const struct lg_limits *limits);
+
+#endif
