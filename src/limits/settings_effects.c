@@ -293,12 +293,23 @@ void lg_settle_limit_part(struct lg_evaluation *e, const struct lg_found *found,
                           struct lg_setting *setting)
 {
     char size[LG_SIZE_TEXT];
+    bool soh = strstr(setting->name, "SOH"), loh = strstr(setting->name, "LOH");
+    const struct lg_found *percent = &e->found[soh   ? LG_KNOB_LIMIT_SOH_PERCENT
+                                               : loh ? LG_KNOB_LIMIT_LOH_PERCENT
+                                                     : LG_KNOB_LIMIT_POH_PERCENT];
     if (found->state == LG_NOT_KNOWN)
         return;
-    set_bytes(e, found->number, setting);
-    setting->effect = found->number ? format(e, "this part of the heap takes at most %s",
-                                             lg_size_text(size, found->number))
-                                    : "not set";
+    uint64_t bytes = found->number;
+    bool computed =
+        !bytes && e->object_heap_limits && percent->state == LG_SET && e->total.kind == LG_KNOWN;
+    if (computed)
+        bytes = (uint64_t)((unsigned __int128)e->total.value * percent->number / 100);
+    set_bytes(e, bytes, setting);
+    if (computed)
+        setting->source = LG_SOURCE_DEFAULT;
+    setting->effect = bytes ? format(e, "this part of the heap takes at most %s%s",
+                                     lg_size_text(size, bytes), computed ? ", by its percentage" : "")
+                            : "not set";
 }
 
 void lg_settle_physical(struct lg_evaluation *e, const struct lg_found *found,

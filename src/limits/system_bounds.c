@@ -58,8 +58,7 @@ static struct lg_error *add_commit(const struct lg_limits_place *place, struct l
     return lg_limits_add(limits, bound);
 }
 
-// "0.42 0.31 0.25 3/412 12345": running and all threads of the machine, as this PID namespace may see
-// them.
+// "0.42 0.31 0.25 3/412 12345": running, and all threads of the machine.
 static struct lg_amount count_threads(const struct lg_limits_place *place)
 {
     char text[128];

@@ -159,9 +159,11 @@ def wait_until(condition, seconds=30):
 class App:
     """A running test app, and the truth that it printed."""
 
-    def __init__(self, program, arguments=(), mode="workstation", lines=1, seconds=3600):
-        self.process = subprocess.Popen([str(program), "--seconds", str(seconds), *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment(MODES[mode]))
+    def __init__(self, program, arguments=(), mode="workstation", lines=1, seconds=3600, host=()):
+        """`mode` is one of MODES, or its environment; `host` goes before the program."""
+        environment = clean_environment(mode if isinstance(mode, dict) else MODES[mode])
+        self.process = subprocess.Popen([*map(str, host), str(program), "--seconds", str(seconds), *map(str, arguments)],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
         self.pid = self.process.pid
         self.looked_at = threading.RLock()  # A process has one tracer at a time: linger, createdump or gdb.
         self._rest = b""
@@ -285,9 +287,9 @@ class Lab:
 
     # ---- targets ----
 
-    def start(self, name, mode="workstation", arguments=(), lines=1, seconds=3600):
-        """An app of the test's own, ended with the session at the latest."""
-        app = App(self.program(name), arguments, mode, lines, seconds)
+    def start(self, name, mode="workstation", arguments=(), lines=1, seconds=3600, host=(), suffix=""):
+        """An app of the test's own, ended with the session at the latest. With `host` ["dotnet"] the suffix is ".dll"."""
+        app = App(f"{self.program(name)}{suffix}", arguments, mode, lines, seconds, host)
         with self._lock:
             self._apps.append(app)
         return app
