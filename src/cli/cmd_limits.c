@@ -95,6 +95,7 @@ static struct lg_error *look_from_outside(struct subject *subject, int pid)
     struct lg_error *err = lg_process_read(pid, &process);
     if (err)
         return err;
+    subject->about.is_unknown = process.flavour == LG_FLAVOUR_NONE && process.problem;
     subject->about.is_dotnet = process.flavour == LG_FLAVOUR_FRAMEWORK
                                || process.flavour == LG_FLAVOUR_SELF_CONTAINED
                                || process.flavour == LG_FLAVOUR_SINGLE_FILE;
@@ -206,11 +207,33 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     return NULL;
 }
 
+static const char details[] =
+    "Bounds: control groups up the tree, the machine's memory, ulimits, the kernel's limits, and the\n"
+    "GC's own; how much there is of each, and how much is used. Settings of the GC: the value in\n"
+    "effect, where it comes from, and what it means here. Numbers in the environment are hexadecimal.\n"
+    "Nothing is stopped. A program that is not .NET has bounds only, a core settings only.\n"
+    "\n"
+    "    $ linger limits 4714\n"
+    "    BOUND                       LIMIT       NOW  HEADROOM  SET BY\n"
+    "    cgroup memory             512 MiB  26.0 MiB   486 MiB  /shop memory.limit_in_bytes\n"
+    "    physical memory          23.5 GiB   2.3 GiB  21.2 GiB  MemTotal - MemAvailable\n"
+    "    ...\n"
+    "    managed heap              384 MiB  18.2 MiB   366 MiB  GCHeapHardLimit\n"
+    "\n"
+    "    SETTING                      VALUE  FROM                        EFFECT\n"
+    "    gcServer                      true  runtime                     server GC: a heap and a GC "
+    "...\n"
+    "    GCHighMemPercent                80  DOTNET_GCHighMemPercent=50  from 410 MiB in use on, the "
+    "...\n"
+    "    ...\n"
+    "    Smallest headroom: 366 MiB of managed heap, 4 % of 384 MiB used; at the limit:\n"
+    "    OutOfMemoryException, after a full collection.";
+
 const struct lg_command lg_cmd_limits = {
     .name = "limits",
     .usage = "[TARGET]",
     .summary = "what bounds a process and what it will hit first; settings of its GC",
-    .details = "TODO",
+    .details = details,
     .check = check,
     .run = run,
 };

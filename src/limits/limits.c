@@ -136,6 +136,9 @@ static struct lg_error *read_all(const struct lg_limits_subject *subject, struct
         return err;
     if (subject->is_dotnet)
         note_inputs(subject, &input, limits);
+    else if (subject->is_unknown && subject->problem)
+        note(limits, lg_arena_format(&limits->arena, "whether it runs .NET, and how, cannot be told: %s",
+                                     subject->problem));
     if (!subject->place)
         note_core(limits);
     return NULL;

@@ -75,12 +75,12 @@ struct lg_limits_place {
 };
 
 // `place` NULL: a core. `target` NULL: its memory may not be read, which `problem` says. `clr` NULL: no
-// .NET runtime in it, or none that can be read (`clr_problem`, or NULL: it is none).
+// .NET runtime in it, or none that can be read, which `problem` says too.
 struct lg_limits_subject {
     const struct lg_limits_place *place;
     struct lg_target *target;
     struct lg_clr *clr;
-    bool is_dotnet;
+    bool is_dotnet, is_unknown; // Unknown: whether it is.
     const char *problem;
 };
 LG_MUST_CHECK struct lg_error *lg_limits_read(const struct lg_limits_subject *subject,
