@@ -342,18 +342,20 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
 {
     struct lg_clr *clr = lg_session_clr(session);
     struct gc_view view = { .clr = clr, .info = lg_clr_info(clr) };
+    bool gc = lg_args_has(args, "gc"), loader = lg_args_has(args, "loader");
+    view.segments = lg_clr_segments(clr, &view.count);
+    if (view.count == 0 && view.info->heap_missing && (gc || !loader))
+        return lg_error_new(LG_ERR_UNSUPPORTED, "%s", view.info->heap_missing);
     struct lg_error *err = lg_filter_parse(session, args, &view.filter);
     if (err)
         return err;
     view.filtered = lg_filter_is_set(&view.filter);
-    view.segments = lg_clr_segments(clr, &view.count);
     view.heaps = lg_clr_gc_heaps(clr, &view.heap_count);
 
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("eeheap");
     if (!report)
         return &lg_no_memory;
     view.report = report;
-    bool gc = lg_args_has(args, "gc"), loader = lg_args_has(args, "loader");
     lg_report_fact_text(report, "gc", view.info->server ? "server" : "workstation");
     lg_report_fact_number(report, "gc_heaps", view.info->heap_count);
     struct lg_native_total native = { 0 };
@@ -411,6 +413,7 @@ const struct lg_command lg_cmd_eeheap = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .without_objects = true,
     .check = lg_check_filter,
     .run = run,
 };

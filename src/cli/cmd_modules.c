@@ -190,6 +190,7 @@ const struct lg_command lg_cmd_modules = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .without_objects = true,
     .check = check_args,
     .run = run,
 };

@@ -113,11 +113,16 @@ static struct lg_error *retake(struct lg_session *session, unsigned delay_ms)
     return err;
 }
 
+// What cannot be taken again is walked all the same: whoever has one core only has no choice.
 static struct lg_error *gc_error(const struct lg_session *session, unsigned tries)
 {
-    if (!lg_target_can_retake(session->target))
-        return lg_error_new(LG_ERR_CORRUPT, "this was taken while a garbage collection was under way, "
-                                            "when the heap cannot be walked; take another");
+    if (!lg_target_can_retake(session->target)) {
+        lg_target_note(session->target,
+                       "Taken while a garbage collection was under way: objects may be half moved, dead "
+                       "ones and references to what was moved away are among them. What could not be "
+                       "walked is counted.");
+        return NULL;
+    }
     return lg_error_new(LG_ERR_CORRUPT,
                         "a garbage collection was under way in each of %u copies taken in %d seconds; "
                         "try again",

@@ -36,7 +36,10 @@ struct lg_clr_info {
     bool regions; // else segments
     uint32_t heap_count;
     int datas;           // dynamic_adaptation_mode; -1 unknown
-    bool gc_in_progress; // the GC's structures are in motion: the heap must not be walked
+    bool gc_in_progress; // the GC's structures are in motion: walked, the heap shows what is no object
+    // A core may hold the runtime and not its objects: why they cannot be read, and what would have kept
+    // them. Then segments may be missing too. NULL: they are there.
+    const char *heap_missing;
     uint64_t free_mt, string_mt, object_mt, object_array_mt;
     uint64_t mt_mask; // AND with the first word of an object: the GC borrows its low bits
 };

@@ -95,6 +95,7 @@ struct lg_clr {
     struct lg_target *target; // Borrowed.
     struct lg_clr_info info;
     char version[64];      // info.version, if there is one
+    char *heap_missing;    // info.heap_missing
     struct lg_image image; // with the runtime in it
     struct lg_descriptor *descriptor;
     struct lg_offsets off;
@@ -121,6 +122,10 @@ struct lg_clr {
 
 // The pointer in an indirect global; false if there is no such global or it is not readable.
 bool lg_clr_global_pointer(const struct lg_clr *clr, const char *name, uint64_t *ret);
+
+// An error of reading the heap of a core: is it one that leaves the rest readable? Then it is kept as
+// info.heap_missing, and freed.
+bool lg_clr_does_without_heap(struct lg_clr *clr, struct lg_error *err);
 
 // Each file's part of opening and closing. `open` runs in this order in contracts.c: types, modules, gc,
 // threads.

@@ -168,11 +168,14 @@ static struct lg_error *explain_core(const struct lg_clr *clr, const char *what)
                             ".NET runtime: %s: the core is cut short: %llu bytes of what it should hold "
                             "are missing",
                             what, (unsigned long long)clr->target->lost);
+    if (clr->target->lacks)
+        return lg_error_new(LG_ERR_UNSUPPORTED, ".NET runtime: %s: the core was written without %s",
+                            what, clr->target->lacks);
     if (clr->descriptor)
         return lg_error_new(
             LG_ERR_UNSUPPORTED,
-            ".NET runtime: %s: the core lacks memory of the runtime (createdump --normal "
-            "and --triage leave most of it out; --withheap, --full or gcore keep it)",
+            ".NET runtime: %s: the core lacks memory (createdump --normal and --triage leave most of it "
+            "out; --withheap, --full and gcore keep it)",
             what);
     return lg_error_new(LG_ERR_UNSUPPORTED,
                         ".NET runtime: %s: it is in '%s', which the core leaves to the file on disk: "
@@ -199,6 +202,18 @@ static struct lg_error *explain(struct lg_clr *clr, struct lg_error *err)
     return explained;
 }
 
+bool lg_clr_does_without_heap(struct lg_clr *clr, struct lg_error *err)
+{
+    if (clr->target->kind != LG_TARGET_CORE || lg_error_kind(err) != LG_ERR_FAULT)
+        return false;
+    struct lg_error *why = explain(clr, err);
+    if (!clr->heap_missing)
+        clr->heap_missing = strdup(lg_error_message(why));
+    clr->info.heap_missing = clr->heap_missing ? clr->heap_missing : "out of memory";
+    lg_error_free(why);
+    return true;
+}
+
 struct lg_error *lg_clr_open(struct lg_target *target, struct lg_clr **ret)
 {
     _cleanup_(lg_clr_freep) struct lg_clr *clr = calloc(1, sizeof(*clr));
@@ -211,9 +226,12 @@ struct lg_error *lg_clr_open(struct lg_target *target, struct lg_clr **ret)
     };
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
         struct lg_error *err = steps[i](clr);
-        if (err)
+        bool is_needed = steps[i] == open_image || steps[i] == read_descriptor;
+        if (err && (is_needed || !lg_clr_does_without_heap(clr, err)))
             return explain(clr, err);
     }
+    if (clr->heap_missing)
+        lg_target_note(target, "Its objects cannot be read: %s.", clr->heap_missing);
     *ret = lg_steal(clr);
     return NULL;
 }
@@ -234,6 +252,7 @@ void lg_clr_free(struct lg_clr *clr)
     lg_vec_free(&clr->finalizers);
     lg_vec_free(&clr->native_heaps);
     lg_descriptor_free(clr->descriptor);
+    free(clr->heap_missing);
     free(clr);
 }
 

@@ -184,22 +184,39 @@ static void map_deinit(struct lg_map *map)
     lg_map_free(map);
 }
 
+// In the middle of a GC the lists are being taken apart: what of them holds together is kept, and the
+// rest is a sentence, not an error.
+static struct lg_error *forgive(struct lg_clr *clr, struct lg_error *err)
+{
+    if (!err || !clr->info.gc_in_progress || lg_error_kind(err) == LG_ERR_NO_MEMORY)
+        return err;
+    lg_target_note(clr->target, "A GC was in progress and its segments do not hold together: %s.",
+                   lg_error_message(err));
+    lg_error_free(err);
+    return NULL;
+}
+
 static struct lg_error *read_lists(struct lg_clr *clr)
 {
     _cleanup_(map_deinit) struct lg_map seen = { 0 };
     for (size_t heap = 0; heap < clr->gc_heaps.len; heap++) {
         // With the segments GC the lists of gen0 and gen1 are the tail of gen2's.
         for (unsigned g = clr->info.regions ? 0 : 2; g < LG_GC_GENERATION_COUNT; g++) {
-            struct lg_error *err = read_list(clr, heap, g, &seen);
+            struct lg_error *err = forgive(clr, read_list(clr, heap, g, &seen));
             if (err)
                 return err;
         }
         uint32_t found;
         uint64_t ephemeral = clr->gc_heaps.at[heap].ephemeral_segment;
-        if (!lg_map_get(&seen, ephemeral, &found))
-            return lg_error_new(LG_ERR_CORRUPT,
-                                "ephemeral_heap_segment %#jx of heap %zu is in no generation's list",
-                                (uintmax_t)ephemeral, heap);
+        struct lg_error *err =
+            lg_map_get(&seen, ephemeral, &found)
+                ? NULL
+                : lg_error_new(LG_ERR_CORRUPT,
+                               "ephemeral_heap_segment %#jx of heap %zu is in no generation's list",
+                               (uintmax_t)ephemeral, heap);
+        err = forgive(clr, err);
+        if (err)
+            return err;
     }
     return NULL;
 }
@@ -210,6 +227,16 @@ static int by_start(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
+static struct lg_error *check_apart(const struct lg_segment *a, const struct lg_segment *b)
+{
+    if (a->committed <= b->start)
+        return NULL;
+    return lg_error_new(LG_ERR_CORRUPT,
+                        "heap_segments at %#jx and %#jx overlap: %#jx to %#jx, %#jx to %#jx",
+                        (uintmax_t)a->address, (uintmax_t)b->address, (uintmax_t)a->start,
+                        (uintmax_t)a->committed, (uintmax_t)b->start, (uintmax_t)b->committed);
+}
+
 static struct lg_error *read_segments(struct lg_clr *clr)
 {
     struct lg_error *err = read_lists(clr);
@@ -218,13 +245,16 @@ static struct lg_error *read_segments(struct lg_clr *clr)
     struct lg_segment *s = clr->segments.at;
     if (clr->segments.len > 1)
         qsort(s, clr->segments.len, sizeof(*s), by_start);
-    for (size_t i = 1; i < clr->segments.len; i++) {
-        if (s[i - 1].committed > s[i].start)
-            return lg_error_new(
-                LG_ERR_CORRUPT, "heap_segments at %#jx and %#jx overlap: %#jx to %#jx, %#jx to %#jx",
-                (uintmax_t)s[i - 1].address, (uintmax_t)s[i].address, (uintmax_t)s[i - 1].start,
-                (uintmax_t)s[i - 1].committed, (uintmax_t)s[i].start, (uintmax_t)s[i].committed);
+    size_t kept = 0;
+    for (size_t i = 0; i < clr->segments.len; i++) {
+        err = kept > 0 ? check_apart(&s[kept - 1], &s[i]) : NULL;
+        if (!err)
+            s[kept++] = s[i];
+        err = forgive(clr, err);
+        if (err)
+            return err;
     }
+    clr->segments.len = kept;
     return NULL;
 }
 
@@ -272,16 +302,13 @@ static struct lg_error *check_core(struct lg_clr *clr)
         size += s->end - s->start;
         saved += saved_bytes(clr->target, s->start, s->end);
     }
-    if (saved < size / 4)
-        return lg_error_new(
-            LG_ERR_UNSUPPORTED,
-            "this core holds %ju of the %ju bytes of the GC heap (createdump --normal or --triage "
-            "leave the heap out; --withheap, --full or gcore keep it)",
-            (uintmax_t)saved, (uintmax_t)size);
+    bool is_cut = clr->target->lost > 0;
+    if (saved < size / 4 && (saved == 0 || !is_cut))
+        return lg_error_new(LG_ERR_FAULT, "%ju of the %ju bytes of the GC heap: not there",
+                            (uintmax_t)(size - saved), (uintmax_t)size);
     if (saved < size)
-        lg_target_note(clr->target,
-                       "The core holds %ju of the %ju bytes of the GC heap: it was cut short.",
-                       (uintmax_t)saved, (uintmax_t)size);
+        lg_target_note(clr->target, "The core holds %ju of the %ju bytes of the GC heap%s.",
+                       (uintmax_t)saved, (uintmax_t)size, is_cut ? ": it is cut short" : "");
     return NULL;
 }
 
@@ -312,14 +339,8 @@ struct lg_error *lg_clr_gc_open(struct lg_clr *clr)
         err = read_heap(clr, i);
     if (!err)
         err = read_segments(clr);
-    // In the middle of a GC the lists are being taken apart: that is said, not an error.
-    if (err && clr->info.gc_in_progress && lg_error_kind(err) != LG_ERR_NO_MEMORY) {
-        lg_target_note(clr->target, "A GC was in progress and its segments do not hold together: %s.",
-                       lg_error_message(err));
-        lg_error_free(err);
-        err = NULL;
-        clr->segments.len = 0;
-    }
+    if (err)
+        clr->segments.len = 0; // All or none.
     if (!err && clr->target->kind == LG_TARGET_CORE)
         err = check_core(clr);
     return err ? err : read_contexts(clr);

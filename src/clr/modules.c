@@ -301,14 +301,17 @@ static struct module *module_of_element(struct lg_clr *clr, uint64_t element)
     return NULL;
 }
 
-static struct lg_error *list_block(struct lg_clr *clr, uint64_t block, uint32_t count)
+static struct lg_error *list_block(struct lg_clr *clr, uint64_t block, uint32_t count, uint32_t *unread)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint64_t element;
         if (!lg_target_u64(clr->target, block + clr->off.ArrayListBlock_ArrayStart + 8 * (uint64_t)i,
-                           &element))
-            return NULL; // What was not saved is not there.
+                           &element)) {
+            *unread += count - i;
+            return NULL;
+        }
         struct module *m = module_of_element(clr, element);
+        *unread += element && !m;
         if (m && !lg_vec_push(&clr->modules->listed, &m->module))
             return &lg_no_memory;
     }
@@ -320,7 +323,8 @@ static struct lg_error *read_list(struct lg_clr *clr)
     uint64_t domain;
     uint32_t left;
     if (!lg_clr_global_pointer(clr, "AppDomain", &domain))
-        return lg_error_new(LG_ERR_NOT_FOUND, "the runtime has no AppDomain yet");
+        return clr->heap_missing ? lg_error_new(LG_ERR_UNSUPPORTED, "%s", clr->heap_missing)
+                                 : lg_error_new(LG_ERR_NOT_FOUND, "the runtime has no AppDomain yet");
     uint64_t list = domain + clr->off.AppDomain_DomainAssemblyList;
     if (!lg_target_u32(clr->target, list + clr->off.ArrayListBase_Count, &left))
         return lg_error_new(LG_ERR_FAULT, "the AppDomain's list of assemblies is not readable");
@@ -328,17 +332,21 @@ static struct lg_error *read_list(struct lg_clr *clr)
         return lg_error_new(LG_ERR_CORRUPT, "the AppDomain has %u assemblies", left);
 
     uint64_t block = list + clr->off.ArrayListBase_FirstBlock;
+    uint32_t count = left, unread = 0;
     for (unsigned i = 0; block && left > 0 && i < BLOCKS_MAX; i++) {
         uint32_t size;
         if (!lg_target_u32(clr->target, block + clr->off.ArrayListBlock_Size, &size))
             break;
         size = size < left ? size : left;
-        struct lg_error *err = list_block(clr, block, size);
+        struct lg_error *err = list_block(clr, block, size, &unread);
         if (err)
             return err;
         left -= size;
         lg_target_u64(clr->target, block + clr->off.ArrayListBlock_Next, &block);
     }
+    if (unread + left > 0)
+        lg_target_note(clr->target, "%u of the %u assemblies that the runtime lists cannot be read.",
+                       unread + left, count);
     return NULL;
 }
 

@@ -198,7 +198,10 @@ static void map_deinit(struct lg_map *map)
 
 struct lg_error *lg_clr_threads_open(struct lg_clr *clr)
 {
-    uint64_t store;
+    uint64_t variable, store;
+    if (lg_descriptor_global(clr->descriptor, "ThreadStore", &variable)
+        && !lg_target_u64(clr->target, variable, &store))
+        return lg_error_new(LG_ERR_FAULT, "ThreadStore at %#jx: not readable", (uintmax_t)variable);
     if (!lg_clr_global_pointer(clr, "ThreadStore", &store) || !store)
         return lg_error_new(LG_ERR_NOT_FOUND,
                             "no thread store: the runtime is still starting; try again in a moment");
@@ -207,6 +210,8 @@ struct lg_error *lg_clr_threads_open(struct lg_clr *clr)
         return &lg_no_memory;
     struct lg_error *err = read_list(clr, store, &os_threads);
     sort_contexts(clr);
+    if (err)
+        clr->threads.len = 0;
     return err;
 }
 

@@ -54,6 +54,9 @@ LG_MUST_CHECK struct lg_error *lg_core_read_notes(struct lg_core *core, const vo
 // Makes ranges and parts of segments and files. False when out of memory.
 bool lg_core_make_ranges(struct lg_core *core);
 
+// Fills target.lacks. False when out of memory.
+bool lg_core_find_lacks(struct lg_core *core);
+
 // Finds the files on disk and decides which of them to believe. False when out of memory.
 bool lg_overlay_open(struct lg_core *core);
 // What of `len` bytes at `address`, which is in range `i`, the file on disk has.

@@ -132,10 +132,14 @@ static void a_gc_in_progress_is_told_and_its_lists_need_not_hold(void **state)
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
     fake_u32(t, FR_GC_VARIABLES + 0x10 * LG_GC_STRUCTURES_INVALID_CNT, 1);
     fake_u64(t, FR_SEGMENT(0, 3) + 48, FR_SEGMENT(0, 3));
+    fake_u64(t, FR_SEGMENT(0, 1), 0x1000); // Ends before it starts.
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
     assert_ok(lg_clr_open(t, &clr));
     assert_true(lg_clr_info(clr)->gc_in_progress);
-    assert_int_equal(t->notes.len, 1);
+    assert_int_equal(t->notes.len, 2);
+    size_t count;
+    lg_clr_segments(clr, &count);
+    assert_int_equal(count, FR_SEGMENT_COUNT - 1); // The others are there.
 }
 
 static void other_versions_of_the_gc_are_refused(void **state)
@@ -170,8 +174,27 @@ static void a_core_without_the_heap_is_named(void **state)
     assert_ok(open_and_close(t));
     for (uint64_t i = 0; i < FR_SEGMENT_COUNT; i++)
         lg_target_find(t, FR_MEMORY(0, i))->saved = 0;
-    assert_refused(t, LG_ERR_UNSUPPORTED,
-                   "this core holds 0 of the 188416 bytes of the GC heap (createdump --normal");
+    _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
+    assert_ok(lg_clr_open(t, &clr));
+    assert_non_null(strstr(lg_clr_info(clr)->heap_missing,
+                           "188416 of the 188416 bytes of the GC heap: not there: the core lacks memory "
+                           "(createdump --normal"));
+    size_t count;
+    lg_clr_segments(clr, &count);
+    assert_int_equal(count, FR_SEGMENT_COUNT); // Where it was is known.
+}
+
+static void a_core_without_one_kind_of_memory_says_what_would_have_kept_it(void **state)
+{
+    _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
+    t->kind = LG_TARGET_CORE;
+    t->lacks = strdup("shared anonymous memory (bit 1)");
+    for (uint64_t i = 0; i < FR_SEGMENT_COUNT; i++)
+        lg_target_find(t, FR_MEMORY(0, i))->saved = 0;
+    _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
+    assert_ok(lg_clr_open(t, &clr));
+    assert_non_null(strstr(lg_clr_info(clr)->heap_missing,
+                           "not there: the core was written without shared anonymous memory (bit 1)"));
 }
 
 // ---- which runtime it is ----
@@ -230,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_starting_runtime_is_worth_another_try),
         cmocka_unit_test(a_method_table_of_another_kind_is_refused),
         cmocka_unit_test(a_core_without_the_heap_is_named),
+        cmocka_unit_test(a_core_without_one_kind_of_memory_says_what_would_have_kept_it),
         cmocka_unit_test(what_is_there_instead_is_named),
         cmocka_unit_test(a_descriptor_that_lacks_fields_names_the_first),
     };
