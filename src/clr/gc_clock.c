@@ -18,9 +18,10 @@
 #include "clr/memory.h"
 
 enum {
-    SCAN_HEAP = 0x8000,    // Bytes of a gc_heap that are looked through: it had 13.5 KiB.
-    SCAN_STATIC = 1 << 20, // The same of static storage, before and behind the generations.
-    STRIDE_MIN = 14 * 8,   // Of a dynamic_data: it had 21 words.
+    SCAN_HEAP = 0x8000, // Bytes of a gc_heap that are looked through: it had 13.5 KiB.
+    SCAN_STATIC =
+        0x8000, // The same of static storage, before and behind the generations: it was 1,264 before.
+    STRIDE_MIN = 14 * 8, // Of a dynamic_data: it had 21 words.
     STRIDE_MAX = 32 * 8,
 };
 

@@ -8,7 +8,8 @@
 // addresses are, not that they are resident: much of a heap is only reserved.
 //
 // What nothing in the runtime leads to is in no range: what it takes from malloc (its hash tables, the
-// JIT's working memory, mark lists of the GC), buffers of EventPipe without an event in them, alternate
+// JIT's working memory, mark lists of the GC), buffers of EventPipe without an event in them
+// (or any, where the process itself is read and no copy), alternate
 // signal stacks.
 #ifndef LG_CLR_MEMORY_H
 #define LG_CLR_MEMORY_H

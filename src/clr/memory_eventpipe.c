@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "clr/memory_priv.h"
+#include "target/live.h"
 
 enum {
     HEADER = 88,
@@ -107,6 +108,9 @@ static bool is_claimed(const struct lg_memory *memory, const struct lg_range *ra
 struct lg_error *lg_memory_claim_eventpipe(struct lg_clr *clr)
 {
     size_t pages = PAGES;
+    // Reading makes pages resident that were not: of a copy that is nobody's business.
+    if (lg_live_reads_process(clr->target))
+        return NULL;
     for (size_t i = 0; i < clr->target->ranges.len; i++) {
         const struct lg_range *range = &clr->target->ranges.at[i];
         if (!is_candidate(clr->target, range) || is_claimed(clr->memory, range))

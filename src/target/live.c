@@ -354,6 +354,11 @@ double lg_live_pause_ms(const struct lg_target *target)
     return freeze->is_stopped ? (double)(lg_freeze_now() - freeze->started) / 1e6 : freeze->pause_ms;
 }
 
+bool lg_live_reads_process(const struct lg_target *target)
+{
+    return target->kind == LG_TARGET_PROCESS && !((const struct lg_live *)target)->is_copy;
+}
+
 static void look_after_job(void *data)
 {
     idle(data); // Finds out whether the copy has ended.

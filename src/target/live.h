@@ -43,6 +43,10 @@ double lg_live_pause_ms(const struct lg_target *target);
 // target is being freed.
 void lg_live_end(struct lg_target *target);
 
+// Whether what is read is the process itself, stopped or running, and no copy: reading makes pages of it
+// resident that were not. Any target.
+bool lg_live_reads_process(const struct lg_target *target);
+
 // Whether what was being read is gone: a copy or a process that someone killed. Then reads find nothing.
 bool lg_live_is_lost(const struct lg_target *target);
 
