@@ -41,6 +41,8 @@ struct lg_tracee {
     struct user_regs_struct registers;
 };
 
+struct lg_journal; // watchdog.h
+
 struct lg_freeze {
     int pid;
     int proc; // /proc/PID
@@ -52,13 +54,14 @@ struct lg_freeze {
     uint64_t started; // Of the stop, CLOCK_MONOTONIC, ns.
     double pause_ms;  // Of the last stop that has ended.
     bool is_stopped;
-    struct timespec taken; // When it was stopped.
-    int copy;              // PID of the copy, 0: none
-    int copy_ns_pid;       // What the process itself calls it.
-    bool copy_ended;       // Killed by someone else; still to be reaped.
-    int cloner;            // The thread that made it,
-    struct lg_range stack; // and the mapping that its stack is in.
-    char refusal[160];     // Why there is no copy.
+    struct timespec taken;      // When it was stopped.
+    int copy;                   // PID of the copy, 0: none
+    int copy_ns_pid;            // What the process itself calls it.
+    bool copy_ended;            // Killed by someone else; still to be reaped.
+    int cloner;                 // The thread that made it,
+    struct lg_range stack;      // and the mapping that its stack is in.
+    struct lg_journal *journal; // Of what would be left if we were killed. Borrowed; NULL: not kept.
+    char refusal[160];          // Why there is no copy.
 };
 
 uint64_t lg_freeze_now(void);
@@ -92,6 +95,10 @@ bool lg_freeze_has_copy(struct lg_freeze *freeze);
 void lg_freeze_end(struct lg_freeze *freeze);
 // Has the process wait for its copy, which has been killed, and for what others have left. In between.
 void lg_freeze_reap(struct lg_freeze *freeze);
+// For a process whose tracer was killed: waits until its copies have ended, and has it wait for them.
+void lg_freeze_reap_orphans(struct lg_freeze *freeze);
+// Has the process wait for its child `ns_pid`, which is us. We have to end then, at once.
+void lg_freeze_be_waited_for(struct lg_freeze *freeze, int ns_pid);
 // Frees the bookkeeping.
 void lg_freeze_deinit(struct lg_freeze *freeze);
 

@@ -18,6 +18,7 @@
 #include "target/proc.h"
 #include "target/seccomp.h"
 #include "target/threads.h"
+#include "target/watchdog.h"
 #include "util/error.h"
 
 enum {
@@ -58,6 +59,13 @@ static bool deliver_one(struct lg_freeze *freeze)
     return false;
 }
 
+// Until the copy has been waited for, somebody else has to do it if we are killed.
+static void note_copy(struct lg_freeze *freeze, bool has_copy)
+{
+    if (freeze->journal)
+        atomic_store(&freeze->journal->has_copy, has_copy);
+}
+
 // Whether the thread's filters let it make a copy, and wait for it in the end.
 static bool is_let(struct lg_freeze *freeze, const struct lg_tracee *t)
 {
@@ -90,11 +98,14 @@ static bool clone_by(struct lg_freeze *freeze, struct lg_tracee *t, struct lg_er
     struct lg_call call;
     struct lg_error *err = lg_call_begin(&call, freeze, t);
     bool begun = !err;
+    note_copy(freeze, true);
     if (!err)
         err = lg_call_arm(&call, SYS_clone, (uint64_t[4]){ CLONE_FILES, call.copy_stack });
     if (!err)
         err = lg_call_run(&call);
     lg_call_end(&call);
+    if (call.child == 0 && t->state != LG_TRACEE_MOVING)
+        note_copy(freeze, false);
     freeze->copy = call.child;
     freeze->cloner = t->tid;
     const struct lg_range *stack = lg_target_find(freeze->maps, t->registers.rsp);
@@ -238,6 +249,7 @@ static void kill_copy(struct lg_freeze *freeze)
             ;
     }
     lg_freeze_reap(freeze);
+    note_copy(freeze, false);
     freeze->copy = 0;
 }
 

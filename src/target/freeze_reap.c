@@ -19,41 +19,39 @@ enum {
     SIGNALS_MAX = 32, // That are let through to a thread before another is tried.
     THREADS_MAX = 64, // That are tried.
     TRIES = 20,
-    ZOMBIES_MAX = 32, // At a time.
-    EXIT_SIGNAL = 38, // Field of a stat file (proc(5)).
+    ORPHAN_TRIES = 6000, // To see a copy end, which is being killed: 10 ms each.
+    ZOMBIES_MAX = 32,    // At a time.
+    EXIT_SIGNAL = 38,    // Field of a stat file (proc(5)).
 };
 
 struct zombies {
     int ns_pids[ZOMBIES_MAX]; // As the process calls them.
     size_t count;
+    size_t alive; // Children without an exit signal that have not ended.
+    bool is_us;   // The one child is the caller, which ends when the process is about to wait for it.
 };
 
-// The number that a zombie child without an exit signal has in the namespace of its process; 0: it is
-// none.
-static int zombie_ns_pid(const struct lg_freeze *freeze, int pid)
+// A child without an exit signal: one that has ended goes to the list.
+static void add_child(const struct lg_freeze *freeze, int pid, struct zombies *zombies)
 {
     char text[LG_PROC_TEXT];
-    _cleanup_close_ int proc = lg_proc_open(pid);
-    if (proc < 0 || lg_proc_state(proc, "stat") != 'Z'
-        || lg_proc_stat(proc, "stat", EXIT_SIGNAL, -1) != 0
+    _cleanup_close_ int proc = pid > 0 ? lg_proc_open(pid) : -1;
+    if (proc < 0 || zombies->count == ZOMBIES_MAX || lg_proc_stat(proc, "stat", EXIT_SIGNAL, -1) != 0
         || lg_proc_read(proc, "status", text, sizeof(text)) <= 0
         || lg_proc_field(text, "PPid", -1) != freeze->pid)
-        return 0;
-    return (int)lg_threads_ns_pid(text, (uint32_t)pid);
-}
-
-static void add_zombie(const struct lg_freeze *freeze, int pid, struct zombies *zombies)
-{
-    int ns_pid = zombies->count < ZOMBIES_MAX ? zombie_ns_pid(freeze, pid) : 0;
-    if (ns_pid > 0)
+        return;
+    int ns_pid = (int)lg_threads_ns_pid(text, (uint32_t)pid);
+    if (lg_proc_state(proc, "stat") != 'Z')
+        zombies->alive++;
+    else if (ns_pid > 0)
         zombies->ns_pids[zombies->count++] = ns_pid;
 }
 
 // Of all threads, the children; where the kernel does not list those, only the copy.
 static void find_zombies(const struct lg_freeze *freeze, struct zombies *zombies)
 {
-    zombies->count = 0;
-    add_zombie(freeze, freeze->copy, zombies);
+    *zombies = (struct zombies){ 0 };
+    add_child(freeze, freeze->copy, zombies);
     int fd = openat(freeze->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     for (struct dirent *entry; dir && zombies->count < ZOMBIES_MAX && (entry = readdir(dir));) {
@@ -66,7 +64,7 @@ static void find_zombies(const struct lg_freeze *freeze, struct zombies *zombies
             if (end == at)
                 break;
             if (pid != freeze->copy)
-                add_zombie(freeze, (int)pid, zombies);
+                add_child(freeze, (int)pid, zombies);
         }
     }
     if (dir)
@@ -86,6 +84,25 @@ static bool wait_for(struct lg_freeze *freeze, struct lg_tracee *t, int ns_pid)
     return done;
 }
 
+// Sends the thread to wait, and leaves it there: it goes on by itself as we end.
+static bool be_waited_for(struct lg_freeze *freeze, struct lg_tracee *t, int ns_pid)
+{
+    struct lg_call call;
+    uint64_t args[4] = { (uint64_t)ns_pid, 0, __WALL, 0 };
+    if (lg_seccomp_verdict(freeze->proc, t->tid, SYS_wait4, args) != LG_SECCOMP_LETS)
+        return true;
+    struct lg_error *err = lg_call_begin(&call, freeze, t);
+    if (!err)
+        err = lg_call_arm(&call, SYS_wait4, args);
+    bool done = !err;
+    if (done)
+        free(call.before);
+    else
+        lg_call_end(&call);
+    lg_error_free(err);
+    return done;
+}
+
 // Has one thread wait for all of them. False: another has to be tried.
 static bool reap_by(struct lg_freeze *freeze, int tid, const struct zombies *zombies)
 {
@@ -94,7 +111,9 @@ static bool reap_by(struct lg_freeze *freeze, int tid, const struct zombies *zom
         if (!lg_freeze_deliver(freeze, t))
             t = NULL;
     }
-    bool done = t && lg_call_fitness(freeze, t) >= 0;
+    bool done = t && lg_call_fitness(freeze, t) >= (zombies->is_us ? 1 : 0);
+    if (done && zombies->is_us && be_waited_for(freeze, t, zombies->ns_pids[0]))
+        return true;
     for (size_t i = 0; done && i < zombies->count; i++)
         done = wait_for(freeze, t, zombies->ns_pids[i]);
     lg_freeze_resume(freeze);
@@ -139,6 +158,23 @@ static bool reap(struct lg_freeze *freeze, const struct zombies *zombies)
     freeze->maps = before;
     freeze->mem = mem;
     return done;
+}
+
+void lg_freeze_reap_orphans(struct lg_freeze *freeze)
+{
+    struct zombies zombies = { .alive = 1 };
+    for (int tries = 0; zombies.alive > 0 && tries < ORPHAN_TRIES; tries++) {
+        if (tries > 0)
+            nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000 }, NULL);
+        find_zombies(freeze, &zombies);
+    }
+    lg_freeze_reap(freeze);
+}
+
+void lg_freeze_be_waited_for(struct lg_freeze *freeze, int ns_pid)
+{
+    const struct zombies us = { .ns_pids = { ns_pid }, .count = 1, .is_us = true };
+    reap(freeze, &us);
 }
 
 void lg_freeze_reap(struct lg_freeze *freeze)

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "target/freeze_call.h"
+#include "target/watchdog.h"
 #include "util/error.h"
 
 enum event { ENDED, LATE, AT_CALL, MADE_CHILD, INTERRUPTED, SIGNALLED };
@@ -48,6 +49,18 @@ static enum event await_event(int tid, unsigned limit_ms, int *signal_ret)
     return pid == 0 ? LATE : pid < 0 ? ENDED : tell(status, signal_ret);
 }
 
+// A signal that cannot wait until the call is over is taken, and sent again afterwards: by us, or by the
+// watchdog.
+static void defer(struct lg_call *call, int sig)
+{
+    struct lg_journal *journal = call->freeze->journal;
+    call->deferred = sig;
+    if (journal) {
+        atomic_store(&journal->tid, call->thread->tid);
+        atomic_store(&journal->signal, sig);
+    }
+}
+
 // Goes on to the next stop.
 static enum event go(struct lg_call *call, int request, unsigned limit_ms)
 {
@@ -64,7 +77,7 @@ static enum event go(struct lg_call *call, int request, unsigned limit_ms)
     if (event == LATE)
         call->thread->state = LG_TRACEE_MOVING;
     if (event == SIGNALLED)
-        call->deferred = sig;
+        defer(call, sig);
     return event;
 }
 
@@ -90,7 +103,7 @@ static void finish(struct lg_call *call)
         return;
     call->result = -EPERM;
     if (go(call, PTRACE_CONT, ENTER_MS) == SIGNALLED && call->deferred == SIGSYS)
-        call->deferred = 0;
+        defer(call, 0);
 }
 
 static void keep_child(struct lg_call *call)
@@ -144,7 +157,8 @@ static bool come_to_rest(struct lg_call *call)
             call->thread->state = event == ENDED  ? LG_TRACEE_GONE
                                   : event == LATE ? LG_TRACEE_MOVING
                                                   : LG_TRACEE_STOPPED;
-            call->deferred = event == SIGNALLED ? sig : call->deferred;
+            if (event == SIGNALLED)
+                defer(call, sig);
         } else {
             event = go(call, PTRACE_CONT, ENTER_MS);
         }
@@ -171,8 +185,10 @@ void lg_call_end(struct lg_call *call)
         ssize_t n = pwrite(call->freeze->mem, call->before, call->len, (off_t)call->base);
         (void)n; // What lies below a red zone is nobody's.
     }
-    if (call->deferred)
+    if (call->deferred) {
         syscall(SYS_tgkill, call->freeze->pid, t->tid, call->deferred);
+        defer(call, 0);
+    }
     free(call->before);
     call->before = NULL;
 }

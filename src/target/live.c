@@ -14,6 +14,7 @@
 #include "target/page_cache.h"
 #include "target/proc.h"
 #include "target/threads.h"
+#include "target/watchdog.h"
 #include "util/error.h"
 
 enum {
@@ -28,6 +29,7 @@ enum {
 struct lg_live {
     struct lg_target target;
     struct lg_keeper *keeper;
+    struct lg_watchdog *watchdog;
     struct lg_freeze freeze;    // Of the keeper's thread.
     struct lg_arena paths;      // Of target.ranges
     int proc;                   // /proc/PID of the process itself.
@@ -99,6 +101,7 @@ static void live_close(struct lg_target *target)
     if (live->keeper)
         lg_keeper_run(live->keeper, end_job, live);
     lg_keeper_free(live->keeper);
+    lg_watchdog_free(live->watchdog);
     lg_freeze_deinit(&live->freeze);
     lg_page_cache_deinit(&live->cache);
     lg_closep(&live->mem);
@@ -231,7 +234,10 @@ static struct lg_error *look(struct lg_live *live)
 static struct lg_error *take(struct lg_live *live)
 {
     struct lg_error *err = prepare(live);
+    if (!err && !live->watchdog)
+        err = lg_watchdog_start(live->target.pid, live->proc, &live->watchdog);
     if (!err) {
+        live->freeze.journal = lg_watchdog_journal(live->watchdog);
         live->target.threads.len = 0;
         lg_keeper_run(live->keeper, freeze_job, live);
         err = live->err;
