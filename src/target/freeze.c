@@ -179,7 +179,7 @@ static struct lg_error *seize(struct lg_freeze *freeze, int tid, bool *added)
         char state = lg_proc_state(freeze->proc, name);
         if (reason == ESRCH || state == 0 || state == 'Z' || state == 'X')
             return NULL;
-        return lg_freeze_denied(freeze->pid, freeze->proc);
+        return lg_freeze_denied(freeze->pid, freeze->proc, tid, &freeze->is_contended);
     }
     if (!lg_vec_push(&freeze->tracees, t)
         || !lg_map_put(&freeze->by_tid, (uint64_t)tid, (uint32_t)freeze->tracees.len - 1)) {
@@ -231,6 +231,7 @@ static bool are_all_stopped(const struct lg_freeze *freeze)
 static struct lg_error *stop_all(struct lg_freeze *freeze)
 {
     bool added;
+    freeze->is_contended = false;
     for (size_t i = 0; i < freeze->tracees.len; i++) { // Left over from the last time.
         if (!lg_map_put(&freeze->by_tid, (uint64_t)freeze->tracees.at[i].tid, (uint32_t)i))
             return &lg_no_memory;

@@ -61,6 +61,7 @@ struct lg_freeze {
     int cloner;                 // The thread that made it,
     struct lg_range stack;      // and the mapping that its stack is in.
     struct lg_journal *journal; // Of what would be left if we were killed. Borrowed; NULL: not kept.
+    bool is_contended;          // Another linger is at it: the last stop failed for that.
     char refusal[160];          // Why there is no copy.
 };
 
@@ -96,13 +97,16 @@ void lg_freeze_end(struct lg_freeze *freeze);
 // Has the process wait for its copy, which has been killed, and for what others have left. In between.
 void lg_freeze_reap(struct lg_freeze *freeze);
 // For a process whose tracer was killed: waits until its copies have ended, and has it wait for them.
+// The caller has no children of its own.
 void lg_freeze_reap_orphans(struct lg_freeze *freeze);
 // Has the process wait for its child `ns_pid`, which is us. We have to end then, at once.
 void lg_freeze_be_waited_for(struct lg_freeze *freeze, int ns_pid);
 // Frees the bookkeeping.
 void lg_freeze_deinit(struct lg_freeze *freeze);
 
-// Why the process or one of its threads cannot be attached to: one sentence with what would help.
-struct lg_error *lg_freeze_denied(int pid, int proc) __attribute__((__returns_nonnull__));
+// Why thread `tid` of the process cannot be attached to: one sentence with what would help.
+// `*is_contended_ret` becomes true if another linger is at it, which takes milliseconds.
+struct lg_error *lg_freeze_denied(int pid, int proc, int tid, bool *is_contended_ret)
+    __attribute__((__returns_nonnull__));
 
 #endif

@@ -60,10 +60,22 @@ static bool deliver_one(struct lg_freeze *freeze)
 }
 
 // Until the copy has been waited for, somebody else has to do it if we are killed.
-static void note_copy(struct lg_freeze *freeze, bool has_copy)
+static void note_copy(const struct lg_call *call)
+{
+    struct lg_journal *journal = call->freeze->journal;
+    if (!journal)
+        return;
+    atomic_store(&journal->cloner, call->thread->tid);
+    atomic_store(&journal->system_call, call->freeze->gadgets.system_call);
+    atomic_store(&journal->sigreturn, call->freeze->gadgets.sigreturn);
+    atomic_store(&journal->stack, call->base);
+    atomic_store(&journal->has_copy, true);
+}
+
+static void note_no_copy(struct lg_freeze *freeze)
 {
     if (freeze->journal)
-        atomic_store(&freeze->journal->has_copy, has_copy);
+        atomic_store(&freeze->journal->has_copy, false);
 }
 
 // Whether the thread's filters let it make a copy, and wait for it in the end.
@@ -98,14 +110,15 @@ static bool clone_by(struct lg_freeze *freeze, struct lg_tracee *t, struct lg_er
     struct lg_call call;
     struct lg_error *err = lg_call_begin(&call, freeze, t);
     bool begun = !err;
-    note_copy(freeze, true);
-    if (!err)
+    if (!err) {
+        note_copy(&call);
         err = lg_call_arm(&call, SYS_clone, (uint64_t[4]){ CLONE_FILES, call.copy_stack });
+    }
     if (!err)
         err = lg_call_run(&call);
     lg_call_end(&call);
     if (call.child == 0 && t->state != LG_TRACEE_MOVING)
-        note_copy(freeze, false);
+        note_no_copy(freeze);
     freeze->copy = call.child;
     freeze->cloner = t->tid;
     const struct lg_range *stack = lg_target_find(freeze->maps, t->registers.rsp);
@@ -249,7 +262,7 @@ static void kill_copy(struct lg_freeze *freeze)
             ;
     }
     lg_freeze_reap(freeze);
-    note_copy(freeze, false);
+    note_no_copy(freeze);
     freeze->copy = 0;
 }
 

@@ -20,12 +20,13 @@ static bool may_trace_all(void)
     return caps && strtoull(caps + strlen("\nCapEff:"), NULL, 16) >> CAP_SYS_PTRACE & 1;
 }
 
-static struct lg_error *traced_by(int tracer)
+static struct lg_error *traced_by(int tracer, bool *is_ours_ret)
 {
     char name[32], comm[32] = "";
     snprintf(name, sizeof(name), "/proc/%d/comm", tracer);
     if (lg_proc_read(AT_FDCWD, name, comm, sizeof(comm)) > 0)
         comm[strcspn(comm, "\n")] = '\0';
+    *is_ours_ret = strncmp(comm, "linger", 6) == 0;
     return lg_error_new(LG_ERR_OS, "is already traced, by process %d (%s): end that first", tracer,
                         comm[0] ? comm : "not visible");
 }
@@ -47,14 +48,15 @@ static struct lg_error *denied_by_yama(void)
         scope[0]);
 }
 
-struct lg_error *lg_freeze_denied(int pid, int proc)
+struct lg_error *lg_freeze_denied(int pid, int proc, int tid, bool *is_contended_ret)
 {
-    char status[LG_PROC_TEXT];
-    if (lg_proc_read(proc, "status", status, sizeof(status)) <= 0)
+    char name[64], status[LG_PROC_TEXT];
+    snprintf(name, sizeof(name), "task/%d/status", tid);
+    if (lg_proc_read(proc, name, status, sizeof(status)) <= 0)
         return lg_error_new(LG_ERR_NOT_FOUND, "has ended");
     int64_t tracer = lg_proc_field(status, "TracerPid", 0);
     if (tracer > 0)
-        return traced_by((int)tracer);
+        return traced_by((int)tracer, is_contended_ret);
     if (pid == getpid())
         return lg_error_new(LG_ERR_USAGE, "is linger itself");
     int64_t uid = lg_proc_field(status, "Uid", -1);

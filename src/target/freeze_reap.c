@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -13,6 +15,7 @@
 #include "target/proc.h"
 #include "target/seccomp.h"
 #include "target/threads.h"
+#include "target/watchdog.h"
 #include "util/error.h"
 
 enum {
@@ -160,12 +163,55 @@ static bool reap(struct lg_freeze *freeze, const struct zombies *zombies)
     return done;
 }
 
+// A thread that was sent to make a copy, and has not, returns without.
+static void turn_back(const struct lg_journal *journal, const struct lg_tracee *t)
+{
+    struct user_regs_struct r = t->registers;
+    uint64_t code = atomic_load(&journal->system_call), stack = atomic_load(&journal->stack);
+    bool is_before = r.rip == code || (r.rip == code + 2 && (long)r.rax <= -LG_ERESTARTSYS);
+    if (!t->has_registers || r.rsp != stack || !is_before)
+        return;
+    r.rip = atomic_load(&journal->sigreturn);
+    r.rsp = stack + 8;
+    r.orig_rax = UINT64_MAX;
+    ptrace(PTRACE_SETREGS, t->tid, 0, &r);
+}
+
+// Sees to it that no copy is yet to be made.
+static bool settle(struct lg_freeze *freeze)
+{
+    struct stat st;
+    char name[64];
+    int tid = atomic_load(&freeze->journal->cloner);
+    snprintf(name, sizeof(name), "task/%d", tid);
+    const struct lg_tracee *t = lg_freeze_stop_one(freeze, tid);
+    if (t)
+        turn_back(freeze->journal, t);
+    bool done = t || fstatat(freeze->proc, name, &st, 0) != 0;
+    lg_freeze_resume(freeze);
+    return done;
+}
+
+// A copy that is made just as one tracer dies and the next attaches falls to the next, and waits for it
+// (torvalds/linux include/linux/ptrace.h @00c65c8, ptrace_init_task).
+static void let_copies_go(void)
+{
+    int status, pid;
+    while ((pid = waitpid(-1, &status, __WALL | WNOHANG)) > 0) {
+        if (WIFSTOPPED(status))
+            ptrace(PTRACE_DETACH, pid, 0, 0);
+    }
+}
+
 void lg_freeze_reap_orphans(struct lg_freeze *freeze)
 {
+    for (int tries = 0; tries < ORPHAN_TRIES && !settle(freeze); tries++)
+        nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000 }, NULL);
     struct zombies zombies = { .alive = 1 };
     for (int tries = 0; zombies.alive > 0 && tries < ORPHAN_TRIES; tries++) {
         if (tries > 0)
             nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000 }, NULL);
+        let_copies_go();
         find_zombies(freeze, &zombies);
     }
     lg_freeze_reap(freeze);

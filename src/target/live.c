@@ -164,7 +164,8 @@ static struct lg_error *prepare(struct lg_live *live)
     await_tracer(live->proc);
     live->freeze.mem = openat(live->proc, "mem", O_RDWR | O_CLOEXEC);
     if (live->freeze.mem < 0)
-        return lg_freeze_denied(live->target.pid, live->proc);
+        return lg_freeze_denied(live->target.pid, live->proc, live->target.pid,
+                                &live->freeze.is_contended);
     err = lg_maps_read(live->proc, &live->target, &live->paths);
     if (!err)
         lg_gadgets_find(&live->target, live->freeze.mem, &live->freeze.gadgets);
@@ -231,8 +232,9 @@ static struct lg_error *look(struct lg_live *live)
     return NULL;
 }
 
-static struct lg_error *take(struct lg_live *live)
+static struct lg_error *freeze(struct lg_live *live)
 {
+    live->freeze.is_contended = false;
     struct lg_error *err = prepare(live);
     if (!err && !live->watchdog)
         err = lg_watchdog_start(live->target.pid, live->proc, &live->watchdog);
@@ -244,6 +246,18 @@ static struct lg_error *take(struct lg_live *live)
     }
     lg_closep(&live->freeze.mem);
     live->freeze.mem = -1;
+    return err;
+}
+
+static struct lg_error *take(struct lg_live *live)
+{
+    struct lg_error *err = freeze(live);
+    for (int tries = 0; err && live->freeze.is_contended && tries < TRACER_TRIES; tries++) {
+        // Two that give way to each other at once are not to do so for ever.
+        nanosleep(&(struct timespec){ .tv_nsec = (5 + getpid() % 11) * 1000000 }, NULL);
+        lg_error_free(err);
+        err = freeze(live);
+    }
     return err ? err : look(live);
 }
 
@@ -331,7 +345,7 @@ struct lg_error *lg_peek_open(int pid, struct lg_target **ret)
     _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
     struct lg_error *err = check_process(pid, live->proc);
     if (!err && (live->mem = openat(live->proc, "mem", O_RDONLY | O_CLOEXEC)) < 0)
-        err = lg_freeze_denied(pid, live->proc);
+        err = lg_freeze_denied(pid, live->proc, pid, &live->freeze.is_contended);
     if (!err)
         err = lg_maps_read(live->proc, target, &live->paths);
     if (err)

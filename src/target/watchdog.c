@@ -42,9 +42,9 @@ static void send_again(const struct lg_journal *journal, int target)
         syscall(SYS_tgkill, target, tid, sig);
 }
 
-static void undo(const struct lg_journal *journal, int target)
+static void undo(struct lg_journal *journal, int target)
 {
-    struct lg_freeze freeze = { .pid = target, .proc = PROC, .mem = -1 };
+    struct lg_freeze freeze = { .pid = target, .proc = PROC, .mem = -1, .journal = journal };
     send_again(journal, target);
     if (atomic_load(&journal->has_copy))
         lg_freeze_reap_orphans(&freeze);
@@ -75,7 +75,7 @@ static bool keep_only(int proc, int over, int parent)
     return true;
 }
 
-static _Noreturn void watch(const struct lg_journal *journal, int target, int parent, bool has_parent_fd)
+static _Noreturn void watch(struct lg_journal *journal, int target, int parent, bool has_parent_fd)
 {
     struct pollfd files[] = { { .fd = OVER, .events = POLLIN },
                               { .fd = has_parent_fd ? PARENT : -1, .events = POLLIN } };
@@ -89,8 +89,8 @@ static _Noreturn void watch(const struct lg_journal *journal, int target, int pa
     _exit(0);
 }
 
-static _Noreturn void become(const struct lg_journal *journal, int target, int parent, int proc,
-                             int over, int parent_fd)
+static _Noreturn void become(struct lg_journal *journal, int target, int parent, int proc, int over,
+                             int parent_fd)
 {
     sigset_t all;
     sigfillset(&all);

@@ -2,10 +2,11 @@
 //
 // Most of it undoes itself: a thread that is let go, in whatever state, runs on by itself
 // (freeze_call.h), a signal that it stood before is delivered, and a copy is killed by the kernel with
-// its tracer, or ends by itself. Two things do not, and are kept in a journal, in memory that is shared
-// with a process of our own, forked before the first stop, which does nothing else:
+// its tracer, or ends by itself. Three things do not, and are kept in a journal, in memory that is
+// shared with a process of our own, forked before the first stop, which does nothing else:
 //
 //     what                                              what the watchdog does when we are gone
+//     a thread that is on its way to clone              turns it back
 //     a copy, from its clone until it was waited for:   has the process wait for it
 //       it would stay a zombie
 //     a signal (SIGSTOP) that a thread came to stand    sends it again
@@ -23,15 +24,20 @@
 #define LG_TARGET_WATCHDOG_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "util/cleanup.h"
 #include "util/error.h"
 
 struct lg_journal {
-    atomic_bool has_copy; // Or may have one any moment.
-    atomic_int tid;       // The thread whose
-    atomic_int signal;    // signal was taken; 0: none.
-    atomic_bool is_over;  // We end in good order.
+    atomic_bool has_copy;      // Or may have one any moment: made by
+    atomic_int cloner;         // this thread,
+    atomic_ullong system_call; // at this address,
+    atomic_ullong stack;       // with this stack pointer; what follows
+    atomic_ullong sigreturn;   // lies here.
+    atomic_int tid;            // The thread whose
+    atomic_int signal;         // signal was taken; 0: none.
+    atomic_bool is_over;       // We end in good order.
 };
 
 struct lg_watchdog;
