@@ -52,7 +52,8 @@ struct lg_error *lg_freeze_denied(int pid, int proc, int tid, bool *is_contended
 {
     char name[64], status[LG_PROC_TEXT];
     snprintf(name, sizeof(name), "task/%d/status", tid);
-    if (lg_proc_read(proc, name, status, sizeof(status)) <= 0)
+    if (lg_proc_read(proc, name, status, sizeof(status)) <= 0
+        || lg_proc_field(status, "VmSize", -1) < 0) // It is ending, and has no memory any more.
         return lg_error_new(LG_ERR_NOT_FOUND, "has ended");
     int64_t tracer = lg_proc_field(status, "TracerPid", 0);
     if (tracer > 0)

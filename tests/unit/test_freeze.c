@@ -190,7 +190,8 @@ static void copy_many_times(const struct prey *prey)
     for (int i = 0; i < ROUNDS; i++) {
         struct lg_target *target = NULL;
         struct lg_error *err = lg_live_open(prey->pid, &target);
-        if (err && has_ended(prey->pid)) { // A sleep is over when it is.
+        bool is_over = err && (has_ended(prey->pid) || lg_error_kind(err) == LG_ERR_NOT_FOUND);
+        if (is_over) { // A sleep is over when it is.
             lg_error_free(err);
             return;
         }
