@@ -24,6 +24,7 @@ struct subject {
     struct lg_limits_place place;
     struct lg_target *target;
     struct lg_clr *clr;
+    int pid;                    // Of a live process.
     char problem[PROBLEM_TEXT]; // "" none
 };
 
@@ -45,6 +46,7 @@ static struct lg_error *open_place(struct subject *subject, int pid)
         return lg_error_new(LG_ERR_NOT_FOUND,
                             "process %d: no such process ('linger ps' lists those that there are)", pid);
     subject->about.place = &subject->place;
+    subject->pid = pid;
     return NULL;
 }
 
@@ -88,19 +90,31 @@ static struct lg_error *look_into(struct subject *subject)
     return subject->about.is_dotnet ? open_clr(subject) : NULL;
 }
 
-// Without its memory, /proc may still tell whether it is .NET.
+// What /proc tells of the runtime: without the process's memory, or where no CoreCLR is in it.
 static struct lg_error *look_from_outside(struct subject *subject, int pid)
 {
     struct lg_process process = { 0 };
     struct lg_error *err = lg_process_read(pid, &process);
     if (err)
         return err;
-    subject->about.is_unknown = process.flavour == LG_FLAVOUR_NONE && process.problem;
+    subject->about.is_unknown =
+        !subject->target && process.flavour == LG_FLAVOUR_NONE && process.problem;
     subject->about.is_dotnet = process.flavour == LG_FLAVOUR_FRAMEWORK
                                || process.flavour == LG_FLAVOUR_SELF_CONTAINED
                                || process.flavour == LG_FLAVOUR_SINGLE_FILE;
+    if (process.flavour == LG_FLAVOUR_NATIVEAOT || process.flavour == LG_FLAVOUR_MONO)
+        subject->about.other_runtime = lg_flavour_name(process.flavour);
     lg_process_deinit(&process);
     return NULL;
+}
+
+// Of a process that has ended there is half a picture.
+static struct lg_error *check_alive(const struct subject *subject)
+{
+    char state = lg_proc_state(subject->place.proc, "stat");
+    if (state && state != 'Z' && state != 'X')
+        return NULL;
+    return lg_error_new(LG_ERR_NOT_FOUND, "process %d ended while it was being read", subject->pid);
 }
 
 static struct lg_error *open_process(struct subject *subject, int pid)
@@ -109,12 +123,10 @@ static struct lg_error *open_process(struct subject *subject, int pid)
     if (err)
         return err;
     err = lg_peek_open(pid, &subject->target);
-    if (!err)
-        return look_into(subject);
-    if (lg_error_kind(err) == LG_ERR_NOT_FOUND)
+    if (err && lg_error_kind(err) == LG_ERR_NOT_FOUND)
         return err;
-    err = take_problem(subject, err);
-    return err ? err : look_from_outside(subject, pid);
+    err = err ? take_problem(subject, err) : look_into(subject);
+    return err || subject->about.is_dotnet ? err : look_from_outside(subject, pid);
 }
 
 static struct lg_error *open_spec(struct subject *subject, const char *spec)
@@ -151,17 +163,15 @@ static const char *taken_text(const struct timespec *time, char buf[40])
     return buf;
 }
 
-static void set_target(const struct subject *subject, const char *spec, struct lg_report *report)
+static void set_target(const struct subject *subject, struct lg_report *report)
 {
     char taken[40];
     const struct lg_target *target = subject->target;
     const struct lg_clr_info *info = subject->clr ? lg_clr_info(subject->clr) : NULL;
     bool is_core = target && target->kind == LG_TARGET_CORE;
-    int pid = 0;
-    lg_error_free(target ? NULL : lg_target_resolve(spec, &pid));
     struct lg_report_target about = {
         .kind = is_core ? "core" : "process",
-        .pid = target ? target->pid : pid,
+        .pid = target ? target->pid : subject->pid,
         .path = target ? target->path : NULL,
         .pause_ms = -1,
         .runtime = info ? info->version : NULL,
@@ -198,12 +208,17 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     err = lg_limits_read(&subject.about, &limits);
     if (err)
         return err;
-    *ret = lg_limits_report(&limits);
+    _cleanup_(lg_report_freep) struct lg_report *report = lg_limits_report(&limits);
     lg_limits_deinit(&limits);
-    if (!*ret)
+    if (!report)
         return &lg_no_memory;
+    if (subject.about.place)
+        err = check_alive(&subject);
+    if (err)
+        return err;
     if (spec)
-        set_target(&subject, spec, *ret);
+        set_target(&subject, report);
+    *ret = lg_steal(report);
     return NULL;
 }
 

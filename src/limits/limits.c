@@ -139,6 +139,9 @@ static struct lg_error *read_all(const struct lg_limits_subject *subject, struct
     else if (subject->is_unknown && subject->problem)
         note(limits, lg_arena_format(&limits->arena, "whether it runs .NET, and how, cannot be told: %s",
                                      subject->problem));
+    if (subject->other_runtime)
+        note(limits, lg_arena_format(&limits->arena, "it runs %s: how its GC is set is not known",
+                                     subject->other_runtime));
     if (!subject->place)
         note_core(limits);
     return NULL;

@@ -82,6 +82,7 @@ struct lg_limits_subject {
     struct lg_clr *clr;
     bool is_dotnet, is_unknown; // Unknown: whether it is.
     const char *problem;
+    const char *other_runtime; // "nativeaot", "mono": .NET, but no runtime whose settings we know; NULL
 };
 LG_MUST_CHECK struct lg_error *lg_limits_read(const struct lg_limits_subject *subject,
                                               struct lg_limits *ret);

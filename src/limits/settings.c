@@ -152,8 +152,7 @@ static void set_number(const struct lg_evaluation *e, const struct knob *knob, c
 static bool use_variable(const struct knob *knob, const char *value, struct lg_found *found)
 {
     if (knob->kind == PROCESSORS) // Decimal, unlike all others, from 1 to 65535.
-        return parse(value, 10, &found->number) && found->number > 0 && found->number <= 0xffff
-               && value[strspn(value, " \t")] != '0';
+        return parse(value, 10, &found->number) && found->number > 0 && found->number <= 0xffff;
     if (knob->kind == TEXT)
         return true;
     bool is_number = parse(value, 16, &found->number);
@@ -242,6 +241,12 @@ static uint64_t number(const struct lg_evaluation *e, enum lg_knob knob)
     return e->found[knob].state == LG_SET ? e->found[knob].number : 0;
 }
 
+// The GC keeps percentages in 32 bits, whatever was written.
+static uint64_t percentage(const struct lg_evaluation *e, enum lg_knob knob)
+{
+    return (uint32_t)number(e, knob);
+}
+
 static uint64_t percent_of_total(const struct lg_evaluation *e, uint64_t percent)
 {
     unsigned __int128 product = (unsigned __int128)e->total.value * percent;
@@ -253,8 +258,9 @@ static uint64_t given_limit(struct lg_evaluation *e)
 {
     uint64_t parts =
         number(e, LG_KNOB_LIMIT_SOH) + number(e, LG_KNOB_LIMIT_LOH) + number(e, LG_KNOB_LIMIT_POH);
-    uint64_t percents[] = { number(e, LG_KNOB_LIMIT_SOH_PERCENT), number(e, LG_KNOB_LIMIT_LOH_PERCENT),
-                            number(e, LG_KNOB_LIMIT_POH_PERCENT) };
+    uint64_t percents[] = { percentage(e, LG_KNOB_LIMIT_SOH_PERCENT),
+                            percentage(e, LG_KNOB_LIMIT_LOH_PERCENT),
+                            percentage(e, LG_KNOB_LIMIT_POH_PERCENT) };
     for (size_t i = 0; parts == 0 && i < 3; i++)
         e->object_heap_limits |= percents[i] != 0;
     for (size_t i = 0; e->object_heap_limits && i < 3; i++)
@@ -262,7 +268,7 @@ static uint64_t given_limit(struct lg_evaluation *e)
     e->object_heap_limits = parts != 0;
     if (parts)
         return parts;
-    uint64_t limit = number(e, LG_KNOB_LIMIT), percent = number(e, LG_KNOB_LIMIT_PERCENT);
+    uint64_t limit = number(e, LG_KNOB_LIMIT), percent = percentage(e, LG_KNOB_LIMIT_PERCENT);
     return limit ? limit : percent < 100 ? percent_of_total(e, percent) : 0;
 }
 
@@ -287,7 +293,7 @@ static void compute_high_memory(struct lg_evaluation *e)
 {
     const struct lg_found *found = &e->found[LG_KNOB_HIGH_MEMORY];
     struct lg_amount processors = lg_processors(e);
-    uint64_t percent = number(e, LG_KNOB_HIGH_MEMORY);
+    uint64_t percent = percentage(e, LG_KNOB_HIGH_MEMORY);
     if (found->state == LG_NOT_KNOWN)
         return;
     if (percent) {

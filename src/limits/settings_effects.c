@@ -273,13 +273,16 @@ void lg_settle_limit_percent(struct lg_evaluation *e, const struct lg_found *fou
         return;
     setting->value = number_text(e, found->number);
     bool total = strcmp(setting->name, "GCHeapHardLimitPercent") == 0;
+    uint64_t percent = (uint32_t)found->number;
     bool hidden = total && (e->found[LG_KNOB_LIMIT].number || e->object_heap_limits);
-    if (!found->number) {
+    if (!percent) {
         setting->effect = "not set";
+    } else if (total && percent >= 100) {
+        setting->effect = "no effect: it is not below 100";
     } else if (hidden) {
         setting->effect = "no effect: a limit in bytes, or one of each heap, goes before";
     } else if (e->total.kind == LG_KNOWN) {
-        unsigned __int128 bytes = (unsigned __int128)e->total.value * found->number / 100;
+        unsigned __int128 bytes = (unsigned __int128)e->total.value * percent / 100;
         char part[LG_SIZE_TEXT], all[LG_SIZE_TEXT];
         setting->bytes = lg_amount((uint64_t)bytes);
         setting->effect = format(e, "%s of %s", lg_size_text(part, (uint64_t)bytes),
@@ -303,7 +306,7 @@ void lg_settle_limit_part(struct lg_evaluation *e, const struct lg_found *found,
     bool computed =
         !bytes && e->object_heap_limits && percent->state == LG_SET && e->total.kind == LG_KNOWN;
     if (computed)
-        bytes = (uint64_t)((unsigned __int128)e->total.value * percent->number / 100);
+        bytes = (uint64_t)((unsigned __int128)e->total.value * (uint32_t)percent->number / 100);
     set_bytes(e, bytes, setting);
     if (computed)
         setting->source = LG_SOURCE_DEFAULT;
@@ -349,10 +352,11 @@ void lg_settle_conserve(struct lg_evaluation *e, const struct lg_found *found,
     if (found->state == LG_NOT_KNOWN)
         return;
     setting->value = number_text(e, found->number);
-    uint64_t level = found->number > 9 ? 9 : found->number;
-    setting->effect = level ? format(e, "gen2 is compacted when more than %" PRIu64 " %% of it is free",
-                                     (10 - level) * 10)
-                            : "off: gen2 is compacted when the GC finds it worth while";
+    int32_t given = (int32_t)found->number; // As wide as the GC keeps it.
+    int level = given < 0 ? 0 : given > 9 ? 9 : given;
+    setting->effect =
+        level ? format(e, "gen2 is compacted when more than %d %% of it is free", (10 - level) * 10)
+              : "off: gen2 is compacted when the GC finds it worth while";
 }
 
 void lg_settle_retain_vm(struct lg_evaluation *e, const struct lg_found *found,
