@@ -138,7 +138,8 @@ static struct lg_error *parse_value(struct value *value)
         [LG_OPT_NUMBER] = { parse_number, "number" },
     };
     enum lg_option_kind kind = value->option->kind;
-    if (kind == LG_OPT_FLAG || kind == LG_OPT_TEXT || kinds[kind].parse(value->text, &value->number))
+    if (!value->text || kind == LG_OPT_FLAG || kind == LG_OPT_TEXT
+        || kinds[kind].parse(value->text, &value->number))
         return NULL;
     return lg_error_new(LG_ERR_USAGE, "option '-%s': '%s' is no %s", value->option->name, value->text,
                         kinds[kind].what);
@@ -169,6 +170,13 @@ static struct lg_error *unknown_option(const struct lg_command *command, const c
                         command->name);
 }
 
+// A value in brackets may be left out: the next word is it only if it can be.
+static bool may_lack_value(const struct lg_option *option, const char *next)
+{
+    uint64_t number;
+    return option->value[0] == '[' && (!next || !parse_number(next, &number));
+}
+
 // Takes an option, and its value from `next` if it has not got one after '='; `*took_next_ret` says so.
 static struct lg_error *parse_option(struct lg_args *args, const char *word, const char *next,
                                      bool *took_next_ret)
@@ -182,7 +190,7 @@ static struct lg_error *parse_option(struct lg_args *args, const char *word, con
     if (value.option->kind == LG_OPT_FLAG) {
         if (name[len])
             return lg_error_new(LG_ERR_USAGE, "option '-%s' takes no value", value.option->name);
-    } else {
+    } else if (name[len] || !may_lack_value(value.option, next)) {
         value.text = name[len] ? name + len + 1 : next;
         *took_next_ret = !name[len];
         if (!value.text)

@@ -30,10 +30,13 @@ static void *wait_for_signal(void *data)
 {
     struct watch *watch = data;
     int number;
-    if (sigwait(&watch->signals, &number) != 0)
-        return NULL;
-    lg_cancel_flag = number;
-    nanosleep(&(struct timespec){ .tv_nsec = GRACE_MS * 1000000L }, NULL);
+    do {
+        if (sigwait(&watch->signals, &number) != 0)
+            return NULL;
+        lg_cancel_flag = number;
+        nanosleep(&(struct timespec){ .tv_nsec = GRACE_MS * 1000000L }, NULL);
+    } while (number == SIGINT
+             && lg_cancel_flag == 0); // A watch has ended by it, which is all it is for.
     lg_session_end(watch->session);
     lg_cancel_flag = number; // A prompt resets it.
     lg_interrupt_die();

@@ -6,6 +6,7 @@
 #include "cli/cmd.h"
 #include "cli/pager.h"
 #include "cli/progress.h"
+#include "cli/watch.h"
 #include "cli/words.h"
 #include "util/cancel.h"
 
@@ -235,6 +236,79 @@ static struct lg_error *run(struct lg_runner *runner, const struct lg_command *c
     return lg_error_context(err, "%s", command->name);
 }
 
+// ---- watching ----
+
+struct watched {
+    struct lg_runner *runner;
+    const struct lg_command *command;
+    const struct lg_args *args;
+    bool in_place, refresh;
+};
+
+// On a screen the notes are part of it; elsewhere each is said once.
+static void print_watched_notes(struct watched *watched, const struct lg_report *report, FILE *out)
+{
+    if (watched->in_place)
+        lg_report_write_notes(report, out);
+    else
+        print_notes(watched->runner, report);
+}
+
+static struct lg_error *run_round(void *data, FILE *out)
+{
+    struct watched *watched = data;
+    struct lg_runner *runner = watched->runner;
+    _cleanup_(lg_report_freep) struct lg_report *report = NULL;
+    struct lg_error *err = watched->refresh ? lg_session_refresh(runner->session) : NULL;
+    watched->refresh = watched->command->needs == LG_NEEDS_HEAP;
+    if (!err)
+        err = run(runner, watched->command, watched->args, &report);
+    if (err || !report)
+        return err;
+    errno = 0;
+    render(runner, report, false, out);
+    print_watched_notes(watched, report, out);
+    return lg_runner_flush(out);
+}
+
+static struct lg_error *watch(struct lg_runner *runner, const struct lg_command *command,
+                              const struct lg_args *args)
+{
+    struct watched watched = { runner, command, args,
+                               .in_place = runner->terminal && !runner->json && !runner->tsv };
+    struct lg_watch how = { .out = runner->out,
+                            .in_place = watched.in_place,
+                            .spaced = !runner->json,
+                            .round = run_round,
+                            .data = &watched };
+    struct lg_error *err = lg_watch_seconds(args, &how.seconds);
+    void *memory = err ? NULL : command->remember();
+    if (!err && !memory)
+        err = &lg_no_memory;
+    lg_session_remember(runner->session, memory);
+    if (!err)
+        err = lg_watch(&how);
+    lg_session_remember(runner->session, NULL);
+    if (memory)
+        command->forget(memory);
+    return err;
+}
+
+static bool is_watched(const struct lg_command *command, const struct lg_args *args)
+{
+    return command->remember && lg_args_has(args, "watch") && !lg_args_has(args, "help");
+}
+
+static struct lg_error *watch_into(struct lg_runner *how, const struct lg_command *command,
+                                   const struct lg_args *args)
+{
+    how->prompting = true; // Not the last look at the target, and each note once.
+    if (!lg_args_has(args, "o"))
+        return lg_error_context(watch(how, command, args), "%s", command->name);
+    struct lg_error *err = lg_runner_redirect(how, args);
+    return err ? err : lg_runner_restore(how, watch(how, command, args));
+}
+
 struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_command *command,
                                    struct lg_args *args)
 {
@@ -245,10 +319,15 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
         return lg_error_new(LG_ERR_USAGE, "options '-json' and '-tsv' exclude each other");
 
     _cleanup_(lg_report_freep) struct lg_report *report = NULL;
-    struct lg_error *err = run(&how, command, args, &report);
-    if (!err && report)
-        err = print_report(&how, report, lg_args_text(args, "o"));
-    print_notes(&how, err ? NULL : report);
+    struct lg_error *err = NULL;
+    if (is_watched(command, args)) {
+        err = watch_into(&how, command, args);
+    } else {
+        err = run(&how, command, args, &report);
+        if (!err && report)
+            err = print_report(&how, report, lg_args_text(args, "o"));
+        print_notes(&how, err ? NULL : report);
+    }
     if (!err && command->needs == LG_OPENS_TARGET && lg_args_has(args, "c")) {
         how.prompting = true;
         err = lg_runner_redirect(&how, args);

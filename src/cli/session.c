@@ -19,6 +19,7 @@ struct lg_session {
     struct lg_roots *roots;
     struct lg_reach *reach;
 
+    void *memory; // Borrowed from the runner.
     struct lg_pauses pauses;
     const char *_Atomic doing; // NULL: whatever the command does itself.
 };
@@ -388,4 +389,14 @@ void lg_session_report_walk(struct lg_report *report, const struct lg_walk_resul
         lg_report_incomplete(report,
                              "at %" PRIu64 " places an object was being allocated: it is left out",
                              result->unsettled);
+}
+
+void lg_session_remember(struct lg_session *session, void *memory)
+{
+    session->memory = memory;
+}
+
+void *lg_session_memory(const struct lg_session *session)
+{
+    return session->memory;
 }

@@ -70,6 +70,10 @@ struct lg_pauses {
 };
 struct lg_pauses lg_session_pauses(const struct lg_session *session);
 
+// What a command that is being watched remembers from round to round; NULL: it is run once.
+void lg_session_remember(struct lg_session *session, void *memory);
+void *lg_session_memory(const struct lg_session *session);
+
 // Adds to a report what a partial walk has to confess. For every command that used a walk.
 void lg_session_report_walk(struct lg_report *report, const struct lg_walk_result *result);
 

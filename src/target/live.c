@@ -37,6 +37,7 @@ struct lg_live {
     atomic_int reading;         // The process whose memory that is; 0: gone.
     bool is_copy;               // What is read is a copy: it holds still, so
     struct lg_page_cache cache; // its pages are fetched once.
+    bool is_peek;               // The same of what does not, until lg_peek_again().
     struct lg_error *err;       // Of the keeper's last job.
     struct lg_live_watch watch; // Of the stop.
 };
@@ -47,7 +48,9 @@ static size_t read_piece(struct lg_live *live, uint64_t address, void *buf, size
     if (pid == 0)
         return 0;
     struct iovec local = { buf, len }, remote = { (void *)(uintptr_t)address, len };
-    ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+    // Only a copy keeps its PID until we are done with it: the process itself may end, and another be
+    // given its number, but `mem` stays with the memory that it was opened for.
+    ssize_t n = live->is_copy ? process_vm_readv(pid, &local, 1, &remote, 1, 0) : -1;
     // Pages that the process itself may not read are there all the same.
     if (n <= 0)
         n = pread(live->mem, buf, len, (off_t)address);
@@ -65,7 +68,8 @@ static size_t live_read(struct lg_target *target, uint64_t address, void *buf, s
     size_t done = 0;
     if (atomic_load(&live->reading) == 0)
         return 0;
-    if (live->is_copy && lg_page_cache_read(&live->cache, address, buf, len, fetch_page, live))
+    if ((live->is_copy || live->is_peek)
+        && lg_page_cache_read(&live->cache, address, buf, len, fetch_page, live))
         return len;
     while (done < len) {
         size_t left = len - done;
@@ -339,21 +343,29 @@ struct lg_error *lg_live_open_with(int pid, const struct lg_live_watch *watch, s
 
 struct lg_error *lg_peek_open(int pid, struct lg_target **ret)
 {
+    enum { SLOTS = 64 }; // The GC's variables and structures are on some thirty pages.
     struct lg_live *live = live_new(pid, &peek_ops);
     if (!live)
         return &lg_no_memory;
     _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
-    struct lg_error *err = check_process(pid, live->proc);
-    if (!err && (live->mem = openat(live->proc, "mem", O_RDONLY | O_CLOEXEC)) < 0)
-        err = lg_freeze_denied(pid, live->proc, pid, &live->freeze.is_contended);
-    if (!err)
-        err = lg_maps_read(live->proc, target, &live->paths);
-    if (err)
+    live->mem = live->proc < 0 ? -1 : openat(live->proc, "mem", O_RDONLY | O_CLOEXEC);
+    if (live->mem < 0) {
+        struct lg_error *err = check_process(pid, live->proc);
+        if (!err)
+            err = lg_freeze_denied(pid, live->proc, pid, &live->freeze.is_contended);
         return lg_error_context(err, "process %d", pid);
+    }
+    lg_page_cache_init_sized(&live->cache, SLOTS);
+    live->is_peek = true;
     clock_gettime(CLOCK_REALTIME, &target->taken);
     atomic_store(&live->reading, pid);
     *ret = lg_steal(target);
     return NULL;
+}
+
+void lg_peek_again(struct lg_target *target)
+{
+    lg_page_cache_clear(&((struct lg_live *)target)->cache);
 }
 
 void lg_live_end(struct lg_target *target)

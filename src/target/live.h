@@ -31,9 +31,12 @@ LG_MUST_CHECK struct lg_error *lg_live_open_with(int pid, const struct lg_live_w
 // that is no live process has no use for it.
 void lg_live_set_watch(struct lg_target *target, const struct lg_live_watch *watch);
 
-// Opens a process as it runs, for a look at what does not change: nothing is stopped or attached to, and
-// no two reads need fit together. The same rights are needed. `pause_ms` is 0, `threads` is empty.
+// Opens a process as it runs, for a look at a few places that are known already: nothing is stopped or
+// attached to, not even its mappings are read (`ranges` and `threads` are empty), and no two reads need
+// fit together, except that a page is fetched once. The same rights are needed. `pause_ms` is 0.
 LG_MUST_CHECK struct lg_error *lg_peek_open(int pid, struct lg_target **ret);
+// From now on pages are fetched anew.
+void lg_peek_again(struct lg_target *target);
 
 // How long the process stood, or has stood until now. Below 0: not a process.
 double lg_live_pause_ms(const struct lg_target *target);

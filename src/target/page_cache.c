@@ -13,18 +13,24 @@ struct lg_page_slot {
 
 #define ABSENT UINT64_MAX // no page starts there
 
-void lg_page_cache_init(struct lg_page_cache *cache)
+void lg_page_cache_init_sized(struct lg_page_cache *cache, size_t slot_count)
 {
-    cache->slots = calloc(LG_CACHE_SLOTS, sizeof(*cache->slots));
-    for (size_t i = 0; cache->slots && i < LG_CACHE_SLOTS; i++) {
+    cache->slot_count = slot_count;
+    cache->slots = calloc(slot_count, sizeof(*cache->slots));
+    for (size_t i = 0; cache->slots && i < cache->slot_count; i++) {
         pthread_mutex_init(&cache->slots[i].lock, NULL);
         cache->slots[i].page = ABSENT;
     }
 }
 
+void lg_page_cache_init(struct lg_page_cache *cache)
+{
+    lg_page_cache_init_sized(cache, LG_CACHE_SLOTS);
+}
+
 void lg_page_cache_deinit(struct lg_page_cache *cache)
 {
-    for (size_t i = 0; cache->slots && i < LG_CACHE_SLOTS; i++) {
+    for (size_t i = 0; cache->slots && i < cache->slot_count; i++) {
         pthread_mutex_destroy(&cache->slots[i].lock);
         free(cache->slots[i].bytes);
     }
@@ -34,7 +40,7 @@ void lg_page_cache_deinit(struct lg_page_cache *cache)
 
 void lg_page_cache_clear(struct lg_page_cache *cache)
 {
-    for (size_t i = 0; cache->slots && i < LG_CACHE_SLOTS; i++) {
+    for (size_t i = 0; cache->slots && i < cache->slot_count; i++) {
         pthread_mutex_lock(&cache->slots[i].lock);
         cache->slots[i].page = ABSENT;
         pthread_mutex_unlock(&cache->slots[i].lock);
@@ -63,7 +69,7 @@ static bool fill(struct lg_page_slot *slot, uint64_t page, const struct fetcher 
 static bool read_within(struct lg_page_cache *cache, uint64_t page, size_t skip, void *buf, size_t len,
                         const struct fetcher *f)
 {
-    struct lg_page_slot *slot = &cache->slots[lg_hash64(page) % LG_CACHE_SLOTS];
+    struct lg_page_slot *slot = &cache->slots[lg_hash64(page) % cache->slot_count];
     pthread_mutex_lock(&slot->lock);
     bool filled = fill(slot, page, f);
     if (filled)

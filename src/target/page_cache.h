@@ -14,10 +14,12 @@
 enum { LG_CACHE_PAGE = 4096, LG_CACHE_SLOTS = 2048, LG_CACHE_READ_MAX = 512 };
 
 struct lg_page_cache {
-    struct lg_page_slot *slots; // [LG_CACHE_SLOTS]; NULL: out of memory, nothing is cached
+    struct lg_page_slot *slots; // NULL: out of memory, nothing is cached
+    size_t slot_count;
 };
 
-void lg_page_cache_init(struct lg_page_cache *cache);
+void lg_page_cache_init(struct lg_page_cache *cache); // with LG_CACHE_SLOTS
+void lg_page_cache_init_sized(struct lg_page_cache *cache, size_t slot_count);
 void lg_page_cache_deinit(struct lg_page_cache *cache); // Zeroed is allowed.
 void lg_page_cache_clear(struct lg_page_cache *cache);  // What was fetched is void.
 

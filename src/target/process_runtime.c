@@ -1,10 +1,10 @@
 // Which .NET a process runs, if any.
 //
-//     maps has …/Microsoft.NETCore.App/x.y.z/libcoreclr.so     framework-dependent, of version x.y.z
-//     maps has another libcoreclr.so                           self-contained; its file tells the
-//     version maps has libmonosgen-2.0.so, or runs mono-sgen           Mono else the executable exports
-//     DotNetRuntimeInfo            single-file, with the version in it else it exports
-//     DotNetRuntimeDebugHeader                 NativeAOT (reference clr.md A.7, D.8)
+//     maps has …/Microsoft.NETCore.App/x.y.z/libcoreclr.so      framework-dependent, of version x.y.z
+//     maps has another libcoreclr.so                            self-contained, or Mono: the file tells
+//     its executable says so itself (process_files.c)           single-file, NativeAOT
+//     maps has libmonosgen-2.0.so, or it runs mono-sgen         Mono
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,10 +13,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "target/elf_file.h"
 #include "target/proc.h"
 #include "target/processes_priv.h"
-#include "util/reader.h"
 
 enum { PIECE = 64 << 10, LINE_LEN = 8192 };
 
@@ -24,6 +22,7 @@ struct library {
     char path[LINE_LEN]; // "" not found
     dev_t device;
     ino_t inode;
+    uint64_t base; // Where its first byte is mapped; 0: not seen.
     bool is_deleted, is_mono;
 };
 
@@ -42,22 +41,25 @@ static void strip_deleted(char *path, bool *is_deleted)
 static bool look_at_line(char *line, struct library *ret)
 {
     unsigned device_major, device_minor;
-    unsigned long long inode;
+    unsigned long long start, offset, inode;
     int path = 0;
     char *slash = strrchr(line, '/');
     bool is_coreclr = slash && strncmp(slash, "/libcoreclr.so", 14) == 0;
     bool is_mono = slash && strncmp(slash, "/libmonosgen-2.0.so", 19) == 0;
     if (!is_coreclr && !is_mono)
         return false;
-    if (sscanf(line, "%*x-%*x %*s %*x %x:%x %llu %n", &device_major, &device_minor, &inode, &path) != 3
-        || path == 0)
+    if (sscanf(line, "%llx-%*x %*s %llx %x:%x %llu %n", &start, &offset, &device_major, &device_minor,
+               &inode, &path)
+            != 5
+        || path == 0 || (offset != 0 && ret->path[0]))
         return false;
     snprintf(ret->path, sizeof(ret->path), "%s", line + path);
     strip_deleted(ret->path, &ret->is_deleted);
     ret->device = makedev(device_major, device_minor);
     ret->inode = inode;
     ret->is_mono = is_mono;
-    return is_coreclr;
+    ret->base = offset == 0 ? start : 0;
+    return is_coreclr && offset == 0;
 }
 
 // Looks at all whole lines in `text` and returns how many bytes they take.
@@ -98,18 +100,7 @@ static bool scan_maps(int dir, struct library *ret)
     return true;
 }
 
-// ---- versions ----
-
-bool lg_version_from_build(unsigned major, unsigned minor, unsigned build, char *ret, size_t size)
-{
-    // 10.0.1226.42308: the third number is the patch and the year's last two digits, as
-    // in 10.0.926.27113 of 10.0.9 (reference clr.md A.7). 3.1 and older count otherwise
-    // ("4.700.20.11803").
-    if (major < 5 || major > 99)
-        return false;
-    snprintf(ret, size, "%u.%u.%u", major, minor, build / 100);
-    return true;
-}
+// ---- files ----
 
 // "…/Microsoft.NETCore.App/10.0.12/libcoreclr.so"
 static bool version_in_path(const char *path, char *ret, size_t size)
@@ -127,101 +118,17 @@ static bool version_in_path(const char *path, char *ret, size_t size)
     return true;
 }
 
-// "@(#)Version 10.0.1226.42308 @Commit: …" is somewhere in the read-only data (reference clr.md A.1).
-static bool version_in_file(int fd, char *ret, size_t size)
+// Finds what the process sees at `path`, if it still is the file that it has mapped. Not opened: O_PATH.
+static int look_at_mapped(int dir, const struct library *library, struct stat *ret)
 {
-    static const char mark[] = "@(#)Version ";
-    enum { OVERLAP = 64, STEP = 1 << 20, FILE_MAX = 256 << 20 };
-    _cleanup_free_ char *buf = malloc(STEP + OVERLAP + 1);
-    ssize_t n;
-    for (off_t at = 0; buf && at < FILE_MAX && (n = pread(fd, buf, STEP + OVERLAP, at)) > 0;
-         at += STEP) {
-        buf[n] = '\0';
-        for (char *hit = buf; (hit = memmem(hit, (size_t)(buf + n - hit), mark, sizeof(mark) - 1));
-             hit++) {
-            unsigned major, minor, build, revision;
-            if (sscanf(hit + sizeof(mark) - 1, "%4u.%4u.%8u.%8u", &major, &minor, &build, &revision)
-                == 4)
-                return lg_version_from_build(major, minor, build, ret, size);
-        }
-    }
-    return false;
-}
-
-// DotNetRuntimeInfo (reference clr.md A.7): signature of 18 bytes, version at 20, the runtime's own
-// four-part version at 96 from version 2 on.
-static bool version_in_info(struct lg_target *file, uint64_t info, char *ret, size_t size)
-{
-    char signature[18];
-    uint32_t version, parts[3];
-    return lg_target_read_all(file, info, signature, sizeof(signature))
-           && memcmp(signature, "DotNetRuntimeInfo", 18) == 0 && lg_target_u32(file, info + 20, &version)
-           && version >= 2 && lg_target_read_all(file, info + 96, parts, sizeof(parts))
-           && lg_version_from_build(parts[0], parts[1], parts[2], ret, size);
-}
-
-// ---- files ----
-
-// Opens what the process sees at `path`, if it still is the file that it has mapped.
-static int open_mapped(int dir, const struct library *library)
-{
-    struct stat st;
-    char self[32], path[LINE_LEN + 8];
+    char path[LINE_LEN + 8];
     snprintf(path, sizeof(path), "root%s", library->path);
     _cleanup_close_ int look = openat(dir, path, O_PATH | O_CLOEXEC);
     // On overlayfs and btrfs the device in maps is not stat's: only the inode is compared.
-    if (library->is_deleted || look < 0 || fstat(look, &st) < 0 || !S_ISREG(st.st_mode)
-        || st.st_ino != library->inode)
+    if (library->is_deleted || look < 0 || fstat(look, ret) < 0 || !S_ISREG(ret->st_mode)
+        || ret->st_ino != library->inode)
         return -1;
-    snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
-    return open(self, O_RDONLY | O_CLOEXEC);
-}
-
-static void classify(int fd, uint64_t size, struct lg_executable *ret)
-{
-    struct lg_elf_file file;
-    struct lg_image image;
-    uint64_t address, symbol_size;
-    if (!lg_elf_file_open(fd, size, "exe", &file))
-        return;
-    struct lg_error *err = lg_image_open(&file.target, "exe", file.image.base, &image);
-    lg_error_free(err);
-    if (!err && lg_image_symbol(&image, "DotNetRuntimeInfo", &address, &symbol_size)) {
-        ret->flavour = LG_FLAVOUR_SINGLE_FILE;
-        if (!version_in_info(&file.target, address, ret->version, sizeof(ret->version)))
-            ret->version[0] = '\0';
-    } else if (!err && lg_image_symbol(&image, "DotNetRuntimeDebugHeader", &address, &symbol_size)
-               && !lg_image_symbol(&image, "g_dacTable", &address, &symbol_size)) {
-        ret->flavour = LG_FLAVOUR_NATIVEAOT;
-    }
-    lg_elf_file_close(&file);
-}
-
-void lg_executables_free(struct lg_executables *executables)
-{
-    lg_map_free(&executables->by_file);
-    lg_vec_free(&executables->all);
-}
-
-// What the executable of the process is: looked up, or looked at once. False when out of memory.
-static bool find_executable(int dir, struct lg_executables *executables, struct lg_executable *ret)
-{
-    struct stat st;
-    uint32_t i;
-    *ret = (struct lg_executable){ 0 };
-    if (fstatat(dir, "exe", &st, 0) < 0 || !S_ISREG(st.st_mode))
-        return true;
-    uint64_t key = lg_hash64(st.st_dev) ^ st.st_ino;
-    if (!lg_map_get(&executables->by_file, key, &i)) {
-        i = (uint32_t)executables->all.len;
-        _cleanup_close_ int fd = openat(dir, "exe", O_RDONLY | O_CLOEXEC);
-        if (fd >= 0)
-            classify(fd, (uint64_t)st.st_size, ret);
-        if (!lg_vec_push(&executables->all, *ret) || !lg_map_put(&executables->by_file, key, i))
-            return false;
-    }
-    *ret = executables->all.at[i];
-    return true;
+    return lg_steal_fd(&look);
 }
 
 // ---- the answer ----
@@ -232,48 +139,80 @@ static bool set(char **field, const char *value)
     return *field != NULL;
 }
 
-static bool is_library(int dir, struct lg_process *process, const struct library *library)
+static bool is_mono(struct lg_process *process, const char *path)
 {
-    char version[32] = "";
-    if (!set(&process->runtime_path, library->path))
+    process->flavour = LG_FLAVOUR_MONO;
+    lg_process_problem(process, "Mono does not tell its version");
+    return set(&process->runtime_path, path);
+}
+
+// A libcoreclr.so that is not of the shared framework: what its file says.
+static bool is_own_library(int dir, struct lg_process *process, const struct library *library,
+                           struct lg_known *known)
+{
+    struct stat st;
+    char name[32];
+    struct lg_known_file file = { .flavour = LG_FLAVOUR_SELF_CONTAINED };
+    _cleanup_close_ int fd = look_at_mapped(dir, library, &st);
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    if (fd >= 0 && !lg_known_file_find(known, &st, AT_FDCWD, name, true, &file))
         return false;
-    if (library->is_mono) {
-        process->flavour = LG_FLAVOUR_MONO;
-        lg_process_problem(process, "Mono does not tell its version");
-        return true;
-    }
-    bool is_shared = version_in_path(library->path, version, sizeof(version));
-    process->flavour = is_shared ? LG_FLAVOUR_FRAMEWORK : LG_FLAVOUR_SELF_CONTAINED;
-    _cleanup_close_ int fd = is_shared ? -1 : open_mapped(dir, library);
-    if (fd >= 0 && !version_in_file(fd, version, sizeof(version)))
-        version[0] = '\0';
-    if (version[0] == '\0')
+    if (file.flavour == LG_FLAVOUR_MONO)
+        return is_mono(process, library->path);
+    process->flavour = file.flavour;
+    if (file.version[0] == '\0')
         lg_process_problem(process, library->is_deleted
                                         ? "its runtime was removed or replaced on disk: no version"
                                         : "no version can be read from its libcoreclr.so");
-    return version[0] == '\0' || set(&process->version, version);
+    return set(&process->runtime_path, library->path)
+           && (file.version[0] == '\0' || set(&process->version, file.version));
 }
 
-static bool is_executable(int dir, struct lg_process *process, const struct lg_executable *executable)
+static bool is_library(int dir, struct lg_process *process, const struct library *library,
+                       struct lg_known *known)
+{
+    char version[32];
+    if (library->is_mono)
+        return is_mono(process, library->path);
+    process->runtime_base = library->base;
+    if (!version_in_path(library->path, version, sizeof(version)))
+        return is_own_library(dir, process, library, known);
+    process->flavour = LG_FLAVOUR_FRAMEWORK;
+    return set(&process->runtime_path, library->path) && set(&process->version, version);
+}
+
+// Where the kernel put the executable: it told the process where the program headers are (getauxval(3)),
+// which start behind the ELF header.
+static uint64_t executable_base(int dir)
+{
+    Elf64_auxv_t auxv[64];
+    ssize_t n = lg_proc_read(dir, "auxv", (char *)auxv, sizeof(auxv));
+    for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*auxv); i++) {
+        if (auxv[i].a_type == AT_PHDR)
+            return auxv[i].a_un.a_val - sizeof(Elf64_Ehdr);
+    }
+    return 0;
+}
+
+static bool is_executable(int dir, struct lg_process *process, const struct lg_known_file *file)
 {
     char path[LINE_LEN];
     bool is_deleted;
-    if (executable->flavour == LG_FLAVOUR_NONE)
-        return true;
-    process->flavour = executable->flavour;
     ssize_t n = readlinkat(dir, "exe", path, sizeof(path) - 1);
     path[n < 0 ? 0 : n] = '\0';
     strip_deleted(path, &is_deleted);
-    if (n > 0 && !set(&process->runtime_path, path))
-        return false;
-    if (executable->flavour == LG_FLAVOUR_NATIVEAOT)
-        lg_process_problem(process, "NativeAOT programs do not tell their version");
-    else if (!executable->version[0])
-        lg_process_problem(process, "the DotNetRuntimeInfo of its executable tells no version");
-    return !executable->version[0] || set(&process->version, executable->version);
+    process->flavour = file->flavour;
+    if (file->flavour == LG_FLAVOUR_SINGLE_FILE)
+        process->runtime_base = executable_base(dir);
+    if (!file->version[0])
+        lg_process_problem(process, file->flavour == LG_FLAVOUR_NATIVEAOT
+                                        ? "its executable was stripped of its compiler's version"
+                                        : "the DotNetRuntimeInfo of its executable tells no version");
+    return (n <= 0 || set(&process->runtime_path, path))
+           && (!file->version[0] || set(&process->version, file->version));
 }
 
-static bool is_mono(int dir, struct lg_process *process)
+static bool runs_mono(int dir, struct lg_process *process)
 {
     char path[LINE_LEN];
     ssize_t n = readlinkat(dir, "exe", path, sizeof(path) - 1);
@@ -281,15 +220,24 @@ static bool is_mono(int dir, struct lg_process *process)
     const char *slash = strrchr(path, '/');
     if (!slash || (strcmp(slash, "/mono-sgen") != 0 && strcmp(slash, "/mono") != 0))
         return true;
-    process->flavour = LG_FLAVOUR_MONO;
-    lg_process_problem(process, "Mono does not tell its version");
-    return set(&process->runtime_path, path);
+    return is_mono(process, path);
 }
 
-bool lg_process_find_runtime(int dir, struct lg_process *process, struct lg_executables *executables)
+// What the executable says of itself. False when out of memory.
+static bool find_in_executable(int dir, struct lg_process *process, struct lg_known *known)
+{
+    struct stat st;
+    struct lg_known_file file = { 0 };
+    if (fstatat(dir, "exe", &st, 0) == 0 && S_ISREG(st.st_mode)
+        && !lg_known_file_find(known, &st, dir, "exe", false, &file))
+        return false;
+    return file.flavour == LG_FLAVOUR_NONE ? runs_mono(dir, process)
+                                           : is_executable(dir, process, &file);
+}
+
+bool lg_process_find_runtime(int dir, struct lg_process *process, struct lg_known *known)
 {
     struct library library = { .path = "" };
-    struct lg_executable executable;
     if (!scan_maps(dir, &library)) {
         if (errno == EACCES || errno == EPERM)
             lg_process_problem(process,
@@ -297,9 +245,6 @@ bool lg_process_find_runtime(int dir, struct lg_process *process, struct lg_exec
                                "CAP_SYS_PTRACE");
         return true; // Else it is gone.
     }
-    if (library.path[0])
-        return is_library(dir, process, &library);
-    if (!find_executable(dir, executables, &executable) || !is_executable(dir, process, &executable))
-        return false;
-    return process->flavour != LG_FLAVOUR_NONE || is_mono(dir, process);
+    return library.path[0] ? is_library(dir, process, &library, known)
+                           : find_in_executable(dir, process, known);
 }

@@ -74,24 +74,46 @@ def build_alone(name, folder, *shared):
     return program
 
 
-FORMS = {"self-contained": "false", "single-file": "true"}
+FORMS = {"self-contained": ["-p:PublishSingleFile=false"], "single-file": ["-p:PublishSingleFile=true"],
+         "nativeaot": ["-p:PublishAot=true", "-p:CppCompilerAndLinker=clang-14"]}
 
 
 def publish(name, form, folder, *shared):
-    """The same program with its runtime beside it, or with everything in one file."""
+    """The same program with its runtime beside it, with everything in one file, or compiled ahead."""
     where = BUILT / f"{name}-{form}"
     program = where / name
     with open(BUILT / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if program.exists() and program.stat().st_mtime > newest(folder, *shared):
             return program
-        result = subprocess.run(["dotnet", "publish", "-c", "Release", "-r", "linux-x64", "--self-contained", f"-p:PublishSingleFile={FORMS[form]}",
+        result = subprocess.run(["dotnet", "publish", "-c", "Release", "-r", "linux-x64", "--self-contained", *FORMS[form],
                                  f"-p:OutputPath={BUILT}/bin/{name}-{form}/", f"-p:BaseIntermediateOutputPath={BUILT}/obj/{name}-{form}/",
                                  "-o", str(where), "-v", "q", "-nologo", str(folder)], text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=clean_environment(), timeout=600)
         if result.returncode != 0:
             raise Failed(f"{name} does not publish as {form}:\n{result.stdout}")
         program.touch()
+        return program
+
+
+MONO = pathlib.Path("/usr/lib/mono/4.5/mscorlib.dll")
+
+
+def compile_for_mono(name, folder):
+    """Against Mono's own library, with the SDK's compiler."""
+    where = BUILT / f"{name}-mono"
+    program = where / f"{name}.exe"
+    with open(BUILT / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if program.exists() and program.stat().st_mtime > newest(folder):
+            return program
+        where.mkdir(exist_ok=True)
+        sdks = subprocess.run(["dotnet", "--list-sdks"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        version, root = re.findall(r"^(10\.\S+) \[(.*)\]$", sdks, re.MULTILINE)[-1]
+        result = subprocess.run(["dotnet", f"{root}/{version}/Roslyn/bincore/csc.dll", "-nologo", "-noconfig", "-nostdlib", f"-r:{MONO}",
+                                 f"-out:{program}", *map(str, folder.glob("*.cs"))], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+        if result.returncode != 0:
+            raise Failed(f"{name} does not compile for Mono:\n{result.stdout}")
         return program
 
 
@@ -267,7 +289,7 @@ class Lab:
     # ---- programs ----
 
     def program(self, name):
-        """`Roots`, or `Roots:single-file`, `Roots:self-contained`."""
+        """`Roots`, or `Roots:single-file`, `Roots:self-contained`, `Idle:nativeaot`, `Idle:mono` (an .exe)."""
         name, _, form = name.partition(":")
         if name == "oracle":
             folder, shared = HERE / "oracle", [HERE.parent / "Directory.Build.props"]
@@ -275,6 +297,8 @@ class Lab:
             folder, shared = REPO / "bench" / "apps" / name, [REPO / "bench" / "apps" / "Directory.Build.props"]
         else:
             folder, shared = HERE / "apps" / name, [HERE / "apps" / "Common", HERE.parent / "Directory.Build.props"]
+        if form == "mono":
+            return self.once(("program", name, form), lambda: compile_for_mono(name, folder))
         make = functools.partial(publish, name, form) if form else functools.partial(build, name)
         return self.once(("program", name, form), lambda: make(folder, *shared))
 

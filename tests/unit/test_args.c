@@ -6,9 +6,13 @@
 #include "cli/words.h"
 
 static const struct lg_option options[] = {
-    { "stat", LG_OPT_FLAG, NULL, "" },       { "type", LG_OPT_TEXT, "TEXT", "" },
-    { "mt", LG_OPT_ADDRESS, "ADDRESS", "" }, { "min", LG_OPT_SIZE, "SIZE", "" },
-    { "top", LG_OPT_NUMBER, "N", "" },       { 0 },
+    { "stat", LG_OPT_FLAG, NULL, "" },
+    { "type", LG_OPT_TEXT, "TEXT", "" },
+    { "mt", LG_OPT_ADDRESS, "ADDRESS", "" },
+    { "min", LG_OPT_SIZE, "SIZE", "" },
+    { "top", LG_OPT_NUMBER, "N", "" },
+    { "watch", LG_OPT_NUMBER, "[SECONDS]", "" },
+    { 0 },
 };
 static const struct lg_command command = { .name = "dumpheap",
                                            .usage = "[START [END]]",
@@ -138,6 +142,25 @@ static void commands_are_found_by_name_and_alias_and_nearness(void **state)
     assert_error(lg_command_unknown("xyzzy"), LG_ERR_USAGE, "no command 'xyzzy'; 'help' lists them");
 }
 
+static void a_value_in_brackets_may_be_left_out(void **state)
+{
+    static const struct {
+        const char *line, *text;
+        size_t words;
+    } cases[] = { { "-watch 5 App", "5", 1 }, { "-watch App", NULL, 1 },   { "-watch", NULL, 0 },
+                  { "-watch=7 5", "7", 1 },   { "-watch -stat", NULL, 0 }, { "5 -watch", NULL, 1 } };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        _cleanup_(lg_words_deinit) struct lg_words words;
+        _cleanup_(lg_args_freep) struct lg_args *args = NULL;
+        assert_ok(parse(cases[i].line, &words, &args));
+        assert_true(lg_args_has(args, "watch"));
+        assert_int_equal(lg_args_count(args), cases[i].words);
+        const char *text = lg_args_text(args, "watch");
+        assert_true(text ? cases[i].text && strcmp(text, cases[i].text) == 0 : !cases[i].text);
+    }
+    assert_usage_error("-watch=soon", "option '-watch': 'soon' is no number");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +168,7 @@ int main(void)
         cmocka_unit_test(sizes_have_units_and_hex),
         cmocka_unit_test(addresses_are_hex_with_one_backtick),
         cmocka_unit_test(mistakes_are_named_and_the_nearest_is_offered),
+        cmocka_unit_test(a_value_in_brackets_may_be_left_out),
         cmocka_unit_test(positional_words_are_counted_and_read),
         cmocka_unit_test(words_are_split_as_a_shell_does),
         cmocka_unit_test(commands_are_found_by_name_and_alias_and_nearness),

@@ -326,8 +326,13 @@ static void a_peek_stops_nothing(void **state)
     assert_true(lg_target_u32(target, address, &first));
     prey_await_count(&prey, 0, 1);
     assert_true(lg_target_u32(target, address, &second));
+    assert_true(second == first); // Of the same page, until it is asked for anew.
+    lg_peek_again(target);
+    assert_true(lg_target_u32(target, address, &second));
     assert_true(second != first);
     prey_kill(&prey);
+    lg_peek_again(target);
+    assert_false(lg_target_u32(target, address, &second)); // Whoever has the PID now.
 }
 
 int main(void)

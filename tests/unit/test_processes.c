@@ -265,8 +265,10 @@ static int read_without_rights(int pid)
 
 static void a_missing_right_is_named(void **state)
 {
-    if (geteuid() != 0)
+    if (geteuid() != 0) {
+        print_message("only root can become a user without rights\n");
         skip();
+    }
     int parent = getpid(), status, pid = fork();
     if (pid == 0)
         _exit(read_without_rights(parent));

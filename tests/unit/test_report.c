@@ -177,6 +177,37 @@ static void columns_have_the_forms_that_sos_commands_need(void **state)
                     "00000000000000FF 00000000000000ff ff    Short 255B     -    -   no\n");
 }
 
+static const struct lg_column change_columns[] = {
+    { "rate", "Rate", LG_CELL_REAL, 0, LG_COL_HUMAN },
+    { "where", "Where", LG_CELL_TEXT, 0, LG_COL_IF_KNOWN },
+    { "n", "N", LG_CELL_COUNT },
+};
+static const struct lg_table_spec change_spec = LG_TABLE_SPEC("changes", change_columns, 0);
+
+static void change_row(struct lg_table *table, double rate, const char *where)
+{
+    lg_cell_real(table, rate);
+    lg_cell_text(table, where);
+    lg_cell_number(table, 1);
+}
+
+static void changes_have_signs_and_a_column_that_nobody_knows_is_not_shown(void **state)
+{
+    _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("changes");
+    struct lg_table *table = lg_report_table(report, &change_spec);
+    change_row(table, 1500000, NULL);
+    change_row(table, -340.0 * 1024, NULL);
+    change_row(table, 0.2, NULL);
+    change_row(table, 0.0 / 0.0, NULL);
+    change_row(table, -1e300, NULL);
+    assert_rendered(report, lg_report_write_text,
+                    "  Rate N\n +1.4M 1\n -340K 1\n     0 1\n     - 1\n-888P 1\n");
+    change_row(table, 0, "here");
+    assert_rendered(report, lg_report_write_text,
+                    "  Rate Where N\n +1.4M -     1\n -340K -     1\n     0 -     1\n     - -     1\n"
+                    "-888P -     1\n     0 here  1\n");
+}
+
 static const struct lg_column short_columns[] = { { "address", "Address", LG_CELL_ADDRESS } };
 static const struct lg_table_spec short_spec =
     LG_TABLE_SPEC("objects", short_columns, LG_TABLE_NO_HEADER);
@@ -217,6 +248,7 @@ int main(void)
         cmocka_unit_test(names_of_the_target_cannot_command_a_terminal),
         cmocka_unit_test(wide_characters_take_two_columns),
         cmocka_unit_test(columns_have_the_forms_that_sos_commands_need),
+        cmocka_unit_test(changes_have_signs_and_a_column_that_nobody_knows_is_not_shown),
         cmocka_unit_test(a_table_may_have_no_header),
         cmocka_unit_test(a_row_longer_than_the_buffer_is_written_whole),
     };
