@@ -22,6 +22,7 @@ extern const struct lg_command lg_cmd_open;
 extern const struct lg_command lg_cmd_ps;
 extern const struct lg_command lg_cmd_quit;
 extern const struct lg_command lg_cmd_refresh;
+extern const struct lg_command lg_cmd_retained;
 
 // What `help NAME` and `NAME --help` say.
 LG_MUST_CHECK struct lg_error *lg_help_about(const struct lg_command *command, struct lg_report **ret);

@@ -18,6 +18,7 @@ struct lg_session {
     struct lg_heap_graph *graph;
     struct lg_roots *roots;
     struct lg_reach *reach;
+    struct lg_retention *retention;
 
     void *memory; // Borrowed from the runner.
     struct lg_pauses pauses;
@@ -39,6 +40,7 @@ struct lg_session *lg_session_new(void)
 // All that was learnt of the picture that is open.
 static void forget(struct lg_session *session)
 {
+    lg_retention_free(session->retention);
     lg_reach_free(session->reach);
     lg_roots_free(session->roots);
     lg_heap_graph_free(session->graph);
@@ -46,6 +48,7 @@ static void forget(struct lg_session *session)
         lg_type_stats_deinit(&session->stats);
     lg_heap_free(session->heap);
     lg_clr_free(session->clr);
+    session->retention = NULL;
     session->reach = NULL;
     session->roots = NULL;
     session->graph = NULL;
@@ -319,6 +322,19 @@ struct lg_error *lg_session_reach(struct lg_session *session, const struct lg_re
     session->doing = NULL;
     if (!err)
         *ret = session->reach;
+    return err;
+}
+
+struct lg_error *lg_session_retention(struct lg_session *session, const struct lg_retention **ret)
+{
+    const struct lg_reach *reach;
+    struct lg_error *err = lg_session_reach(session, &reach);
+    session->doing = "computing retained sizes";
+    if (!err && !session->retention)
+        err = lg_retention_find(reach, session->roots, &session->retention);
+    session->doing = NULL;
+    if (!err)
+        *ret = session->retention;
     return err;
 }
 

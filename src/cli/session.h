@@ -7,6 +7,7 @@
 
 #include "clr/clr.h"
 #include "collect/collect.h"
+#include "collect/retain.h"
 #include "heap/heap.h"
 #include "report/report.h"
 #include "target/target.h"
@@ -56,6 +57,8 @@ LG_MUST_CHECK struct lg_error *lg_session_stats(struct lg_session *session,
 // Roots and graph, made once.
 LG_MUST_CHECK struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_roots **ret);
 LG_MUST_CHECK struct lg_error *lg_session_reach(struct lg_session *session, const struct lg_reach **ret);
+LG_MUST_CHECK struct lg_error *lg_session_retention(struct lg_session *session,
+                                                    const struct lg_retention **ret);
 LG_MUST_CHECK struct lg_error *lg_session_graph(struct lg_session *session,
                                                 const struct lg_heap_graph **ret);
 

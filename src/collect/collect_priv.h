@@ -12,6 +12,14 @@ LG_MUST_CHECK struct lg_error *lg_loader_objects_find(struct lg_heap *heap, stru
 // none is known.
 uint64_t lg_loader_object(struct lg_clr *clr, const struct lg_map *objects, const struct lg_type *type);
 
+// Adds the nodes of all roots, of those that are certain or of the others, to `ret`. False when out of
+// memory.
+typedef LG_VEC(lg_node) lg_nodes;
+bool lg_root_nodes_add(const struct lg_heap_graph *graph, const struct lg_roots *roots,
+                       bool conservative, lg_nodes *ret);
+// The same of the objects of the frozen heap.
+bool lg_frozen_nodes_add(const struct lg_heap_graph *graph, lg_nodes *ret);
+
 // The field of that name of a type, or NULL.
 const struct lg_field *lg_field_find(struct lg_clr *clr, const struct lg_type *type, const char *name);
 

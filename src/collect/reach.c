@@ -5,19 +5,17 @@
 // heap are never collected, whatever refers to them.
 #include <string.h>
 
-#include "collect/collect.h"
+#include "collect/collect_priv.h"
 #include "util/error.h"
 #include "util/pages.h"
-
-typedef LG_VEC(lg_node) nodes;
 
 static size_t mask_words(const struct lg_reach *reach)
 {
     return (size_t)reach->paths->node_count / 64 + 1;
 }
 
-static bool add_roots(const struct lg_heap_graph *graph, const struct lg_roots *roots, bool conservative,
-                      nodes *ret)
+bool lg_root_nodes_add(const struct lg_heap_graph *graph, const struct lg_roots *roots,
+                       bool conservative, lg_nodes *ret)
 {
     for (size_t i = 0; i < roots->all.len; i++) {
         const struct lg_root *root = &roots->all.at[i];
@@ -29,7 +27,7 @@ static bool add_roots(const struct lg_heap_graph *graph, const struct lg_roots *
     return true;
 }
 
-static bool add_frozen(const struct lg_heap_graph *graph, nodes *ret)
+bool lg_frozen_nodes_add(const struct lg_heap_graph *graph, lg_nodes *ret)
 {
     size_t count;
     const struct lg_segment *segments = lg_clr_segments(lg_heap_clr(graph->heap), &count);
@@ -52,9 +50,9 @@ static bool add_frozen(const struct lg_heap_graph *graph, nodes *ret)
 static struct lg_error *search(struct lg_reach *reach, const struct lg_heap_graph *graph,
                                const struct lg_roots *roots)
 {
-    nodes certain = { 0 }, guessed = { 0 };
-    bool ready = add_roots(graph, roots, false, &certain) && add_frozen(graph, &certain)
-                 && add_roots(graph, roots, true, &guessed);
+    lg_nodes certain = { 0 }, guessed = { 0 };
+    bool ready = lg_root_nodes_add(graph, roots, false, &certain) && lg_frozen_nodes_add(graph, &certain)
+                 && lg_root_nodes_add(graph, roots, true, &guessed);
     struct lg_error *err = ready ? NULL : &lg_no_memory;
     if (!err)
         err = lg_paths_search(reach->paths, reach->forward, certain.at, certain.len);

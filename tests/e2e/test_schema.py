@@ -50,7 +50,8 @@ def test_ps_and_help(lab):
 
 
 COMMANDS = ["eeheap", "eeheap -gc", "eeheap -loader", "dumpheap", "dumpheap -stat", "dumpheap -short -gen gen0", "dumpheap -strings",
-            "dumpheap -stat -top 3", "dumpheap -top 3", "dumpheap -stat -live", "dumpheap -dead", "gchandles", "gchandles -stat", "finalizequeue", "finalizequeue -stat", "modules", "dumpdomain", "dumpalc"]
+            "dumpheap -stat -top 3", "dumpheap -top 3", "dumpheap -stat -live", "dumpheap -dead", "gchandles", "gchandles -stat", "finalizequeue", "finalizequeue -stat", "modules", "dumpdomain", "dumpalc", "retained -top 3",
+            "retained -by type", "retained -by namespace", "retained -by root", "retained -set System.String"]
 
 
 @pytest.mark.parametrize("name", ["Roots", "Types"])

@@ -1,0 +1,62 @@
+// The parts of `retained`: objects, and sums by type, namespace, assembly, static and thread.
+#ifndef LG_CLI_RETAINED_H
+#define LG_CLI_RETAINED_H
+
+#include "cli/support.h"
+
+enum lg_retained_by {
+    LG_BY_OBJECT,
+    LG_BY_TYPE,
+    LG_BY_NAMESPACE,
+    LG_BY_ASSEMBLY,
+    LG_BY_STATIC,
+    LG_BY_THREAD,
+    LG_BY_ROOT, // every owner
+};
+
+struct lg_retained_query {
+    enum lg_retained_by by;
+    const char *contains; // Part of a type's name, or NULL.
+    const char *set;      // The same: all instances as one set. NULL: no set.
+    uint64_t tree;        // An object whose children are wanted; 0: none.
+    uint64_t top;         // Rows at most; 0: all.
+    uint64_t min;         // Bytes retained at least.
+};
+
+struct lg_retained {
+    struct lg_session *session;
+    struct lg_report *report;
+    struct lg_clr *clr;
+    struct lg_heap *heap;
+    const struct lg_retention *retention;
+    const struct lg_retained_query *query;
+};
+
+// The biggest of many: rank and value; a heap with the smallest on top, until lg_top_sort().
+struct lg_top_entry {
+    uint64_t rank;
+    uint32_t value;
+};
+struct lg_top {
+    uint64_t limit; // 0: all
+    uint64_t offered;
+    LG_VEC(struct lg_top_entry) kept;
+};
+// False when out of memory. Of equal ranks the lower value is bigger.
+bool lg_top_offer(struct lg_top *top, uint64_t rank, uint32_t value);
+void lg_top_sort(struct lg_top *top); // The biggest first.
+static inline void lg_top_deinit(struct lg_top *top)
+{
+    lg_vec_free(&top->kept);
+}
+
+// "static App.Cache.s_orders", "thread 1a2c", "pinned handles"; owned, NULL when out of memory.
+char *lg_owner_label(const struct lg_owner *owner);
+
+LG_MUST_CHECK struct lg_error *lg_retained_objects(const struct lg_retained *retained);
+LG_MUST_CHECK struct lg_error *lg_retained_tree(const struct lg_retained *retained);
+LG_MUST_CHECK struct lg_error *lg_retained_types(const struct lg_retained *retained);
+LG_MUST_CHECK struct lg_error *lg_retained_owners(const struct lg_retained *retained);
+LG_MUST_CHECK struct lg_error *lg_retained_of_set(const struct lg_retained *retained);
+
+#endif

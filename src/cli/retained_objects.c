@@ -1,0 +1,271 @@
+// `retained`: objects by what they keep alive.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/retained.h"
+
+static const struct lg_column object_columns[] = {
+    { "retained", "Retained", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "objects", "Objects", LG_CELL_COUNT, 0, LG_COL_COMMAS },
+    { "size", "Size", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "address", "Address", LG_CELL_ADDRESS, 0, LG_COL_RIGHT },
+    { "mt", "", LG_CELL_ADDRESS, 0, LG_COL_JSON_ONLY },
+    { "type", "Class Name", LG_CELL_TEXT, -1, LG_COL_JSON_ONLY },
+    { "dominator", "", LG_CELL_ADDRESS, 0, LG_COL_JSON_ONLY },
+    { "held_by", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
+    { "depth", "", LG_CELL_COUNT, 0, LG_COL_JSON_ONLY },
+    { "text", "Class Name", LG_CELL_TEXT, -1, LG_COL_TEXT_ONLY },
+};
+static const struct lg_table_spec object_spec = LG_TABLE_SPEC("objects", object_columns, LG_TABLE_MAIN);
+
+// ---- the biggest ----
+
+static bool is_below(const struct lg_top_entry *a, const struct lg_top_entry *b)
+{
+    return a->rank != b->rank ? a->rank < b->rank : a->value > b->value;
+}
+
+static void swap(struct lg_top *top, size_t i, size_t j)
+{
+    struct lg_top_entry entry = top->kept.at[i];
+    top->kept.at[i] = top->kept.at[j];
+    top->kept.at[j] = entry;
+}
+
+bool lg_top_offer(struct lg_top *top, uint64_t rank, uint32_t value)
+{
+    struct lg_top_entry entry = { rank, value };
+    top->offered++;
+    if (!top->limit || top->kept.len < top->limit) {
+        if (!lg_vec_push(&top->kept, entry))
+            return false;
+        for (size_t i = top->kept.len - 1;
+             i > 0 && is_below(&top->kept.at[i], &top->kept.at[(i - 1) / 2]); i = (i - 1) / 2)
+            swap(top, i, (i - 1) / 2);
+        return true;
+    }
+    if (!is_below(&top->kept.at[0], &entry))
+        return true;
+    top->kept.at[0] = entry;
+    for (size_t i = 0, child; (child = 2 * i + 1) < top->kept.len; i = child) {
+        if (child + 1 < top->kept.len && is_below(&top->kept.at[child + 1], &top->kept.at[child]))
+            child++;
+        if (!is_below(&top->kept.at[child], &top->kept.at[i]))
+            break;
+        swap(top, i, child);
+    }
+    return true;
+}
+
+static int biggest_first(const void *a, const void *b)
+{
+    return is_below(a, b) ? 1 : is_below(b, a) ? -1 : 0;
+}
+
+void lg_top_sort(struct lg_top *top)
+{
+    if (top->kept.len)
+        qsort(top->kept.at, top->kept.len, sizeof(*top->kept.at), biggest_first);
+}
+
+// ---- rows ----
+
+char *lg_owner_label(const struct lg_owner *owner)
+{
+    static const char *const kinds[LG_ROOT_KINDS] = {
+        [LG_ROOT_STATIC] = "statics without a name",
+        [LG_ROOT_THREAD_STATIC] = "thread statics without a name",
+        [LG_ROOT_STRONG] = "strong handles",
+        [LG_ROOT_PINNED] = "pinned handles",
+        [LG_ROOT_ASYNC_PINNED] = "async pinned handles",
+        [LG_ROOT_SIZED_REF] = "sized ref handles",
+        [LG_ROOT_REFCOUNTED] = "ref counted handles",
+        [LG_ROOT_FINALIZER] = "finalizer queue",
+        [LG_ROOT_FRAME] = "threads",
+        [LG_ROOT_STACK] = "stacks",
+    };
+    char *text = NULL;
+    int len = -1;
+    if (owner->is_frozen)
+        len = asprintf(&text, "frozen heap");
+    else if (owner->name && owner->thread)
+        len = asprintf(&text, "thread static %s, thread %" PRIx32, owner->name, owner->thread->os_id);
+    else if (owner->name)
+        len = asprintf(&text, "static %s", owner->name);
+    else if (owner->thread)
+        len = asprintf(&text, "thread %" PRIx32, owner->thread->os_id);
+    else
+        len = asprintf(&text, "%s", kinds[owner->kind]);
+    return len < 0 ? NULL : text;
+}
+
+// Objects from the one that an owner holds down to this one.
+static uint32_t depth_of(const struct lg_retention *retention, uint32_t number)
+{
+    uint32_t depth = 0;
+    while (number && !lg_retention_owner(retention, number)) {
+        number = retention->tree->idom[number];
+        depth++;
+    }
+    return depth;
+}
+
+static void add_row(const struct lg_retained *retained, struct lg_table *table, uint32_t number)
+{
+    const struct lg_retention *retention = retained->retention;
+    const struct lg_type *type = lg_retention_type(retention, number);
+    uint32_t dominator = retention->tree->idom[number];
+    const struct lg_owner *owner = lg_retention_owner(retention, dominator);
+    const char *name = type ? lg_clr_type_name(retained->clr, type) : "<unknown>";
+    struct lg_object object = { 0 };
+    uint64_t address = lg_retention_address(retention, number);
+    bool known = lg_object_read(retained->clr, address, &object);
+    _cleanup_free_ char *label = owner ? lg_owner_label(owner) : NULL;
+    const char *held = label ? label : dominator == 0 ? "several roots" : NULL;
+    _cleanup_free_ char *text = NULL;
+    if (asprintf(&text, "%s%s%s%s", name, held ? " (" : "", held ? held : "", held ? ")" : "") < 0)
+        text = NULL;
+    lg_cell_number(table, retention->size[number]);
+    lg_cell_number(table, retention->objects[number]);
+    if (known)
+        lg_cell_number(table, object.size);
+    else
+        lg_cell_null(table);
+    lg_cell_number(table, address);
+    if (type)
+        lg_cell_number(table, type->mt);
+    else
+        lg_cell_null(table);
+    lg_cell_name(table, name);
+    if (dominator && !owner)
+        lg_cell_number(table, lg_retention_address(retention, dominator));
+    else
+        lg_cell_null(table);
+    lg_cell_text(table, held);
+    lg_cell_number(table, depth_of(retention, number));
+    lg_cell_text(table, text);
+}
+
+static void add_rows(const struct lg_retained *retained, struct lg_top *top)
+{
+    struct lg_table *table = lg_report_table(retained->report, &object_spec);
+    lg_top_sort(top);
+    for (size_t i = 0; i < top->kept.len; i++)
+        add_row(retained, table, top->kept.at[i].value);
+    lg_report_truncated(retained->report, "objects", top->offered - top->kept.len);
+}
+
+// Without a type: what no other object dominates, or the same memory would be there again and again.
+static bool is_wanted(const struct lg_retained *retained, const uint8_t *types, uint32_t number)
+{
+    const struct lg_retention *retention = retained->retention;
+    lg_node node = retention->tree->node[number];
+    if (node >= retention->node_count || retention->size[number] < retained->query->min)
+        return false;
+    if (types)
+        return types[retention->own_type[node]];
+    uint32_t dominator = retention->tree->idom[number];
+    return dominator == 0 || lg_retention_owner(retention, dominator);
+}
+
+// By lg_type.id: does its name contain the text? NULL when out of memory.
+static uint8_t *types_named(struct lg_clr *clr, const char *text)
+{
+    uint32_t count = lg_clr_type_count(clr);
+    uint8_t *named = calloc(count + 1u, 1);
+    for (uint32_t i = 0; named && i < count; i++)
+        named[i] = strstr(lg_clr_type_name(clr, lg_clr_type_at(clr, i)), text) != NULL;
+    return named;
+}
+
+struct lg_error *lg_retained_objects(const struct lg_retained *retained)
+{
+    const struct lg_retained_query *query = retained->query;
+    _cleanup_(lg_top_deinit) struct lg_top top = { .limit = query->top };
+    _cleanup_free_ uint8_t *types = query->contains ? types_named(retained->clr, query->contains) : NULL;
+    if (query->contains && !types)
+        return &lg_no_memory;
+    for (uint32_t i = 1; i < retained->retention->tree->count; i++) {
+        if (is_wanted(retained, types, i) && !lg_top_offer(&top, retained->retention->size[i], i))
+            return &lg_no_memory;
+    }
+    add_rows(retained, &top);
+    return NULL;
+}
+
+// ---- one object, downwards ----
+
+struct lg_error *lg_retained_tree(const struct lg_retained *retained)
+{
+    const struct lg_retention *retention = retained->retention;
+    struct lg_object object;
+    struct lg_error *err = lg_object_require(retained->heap, retained->query->tree, &object);
+    if (err)
+        return err;
+    lg_node node = lg_index_node(retention->graph->index, object.address);
+    uint32_t number = node == LG_NO_NODE ? 0 : retention->number[node];
+    if (number == 0)
+        return lg_error_new(LG_ERR_NOT_FOUND, "0x%" PRIx64 " is not alive: no root reaches it",
+                            object.address);
+    struct lg_report *report = retained->report;
+    char size[LG_COMMAS_SIZE], count[LG_COMMAS_SIZE];
+    lg_report_line(report, "%012" PRIx64 " %s", object.address,
+                   lg_clr_type_name(retained->clr, object.type));
+    lg_report_line(report, "retains %s bytes in %s objects%s", lg_commas(size, retention->size[number]),
+                   lg_commas(count, retention->objects[number]),
+                   retention->objects[number] > 1 ? "; it alone holds:" : "");
+    lg_report_fact_address(report, "address", object.address);
+    lg_report_fact_text(report, "type", lg_clr_type_name(retained->clr, object.type));
+    lg_report_fact_number(report, "size", object.size);
+    lg_report_fact_number(report, "retained", retention->size[number]);
+    lg_report_fact_number(report, "objects_retained", retention->objects[number]);
+    _cleanup_(lg_top_deinit) struct lg_top top = { .limit = retained->query->top };
+    for (uint32_t i = number + 1; i < retention->tree->count; i++) {
+        if (retention->tree->idom[i] == number && retention->size[i] >= retained->query->min
+            && !lg_top_offer(&top, retention->size[i], i))
+            return &lg_no_memory;
+    }
+    add_rows(retained, &top);
+    return NULL;
+}
+
+// ---- a set ----
+
+struct lg_error *lg_retained_of_set(const struct lg_retained *retained)
+{
+    const struct lg_retention *retention = retained->retention;
+    const struct lg_reach *reach;
+    const struct lg_roots *roots;
+    const char *name = retained->query->set;
+    struct lg_retained_group group;
+    _cleanup_free_ uint8_t *types = types_named(retained->clr, name);
+    _cleanup_free_ uint64_t *in_set = calloc((size_t)retention->node_count / 64 + 1, 8);
+    if (!types || !in_set)
+        return &lg_no_memory;
+    for (lg_node node = 0; node < retention->node_count; node++) {
+        if (retention->number[node] && types[retention->own_type[node]])
+            in_set[node >> 6] |= UINT64_C(1) << (node & 63);
+    }
+    struct lg_error *err = lg_session_reach(retained->session, &reach);
+    if (!err)
+        err = lg_session_roots(retained->session, &roots);
+    if (!err)
+        err = lg_retained_set(retention, reach, roots, in_set, &group);
+    if (err)
+        return err;
+    if (group.count == 0)
+        return lg_error_new(LG_ERR_NOT_FOUND, "no live object is of a type whose name contains '%s'",
+                            name);
+    char text[3][LG_COMMAS_SIZE];
+    lg_report_line(
+        retained->report,
+        "%s live objects of types whose name contains '%s', %s bytes, retain %s bytes together.",
+        lg_commas(text[0], group.count), name, lg_commas(text[1], group.size),
+        lg_commas(text[2], group.retained));
+    lg_report_fact_text(retained->report, "set", name);
+    lg_report_fact_number(retained->report, "set_count", group.count);
+    lg_report_fact_number(retained->report, "set_size", group.size);
+    lg_report_fact_number(retained->report, "set_retained", group.retained);
+    return NULL;
+}
