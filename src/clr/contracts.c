@@ -183,6 +183,18 @@ static struct lg_error *explain_core(const struct lg_clr *clr, const char *what)
                         what, clr->image.path ? clr->image.path : "the runtime's file");
 }
 
+// No other try makes a core that was taken too early a later one.
+static struct lg_error *too_early(struct lg_error *err)
+{
+    static const char hint[] = "; try again in a moment";
+    const char *message = lg_error_message(err), *end = strstr(message, hint);
+    struct lg_error *early =
+        lg_error_new(LG_ERR_NOT_FOUND, ".NET runtime: %.*s: the core was taken too early",
+                     (int)(end ? end - message : (ptrdiff_t)strlen(message)), message);
+    lg_error_free(err);
+    return early;
+}
+
 // A core lacks what was not asked to be in it, and more often than not that is the cause. A process
 // lacks nothing, but its pointers lead nowhere as long as the dynamic linker has not relocated them.
 static struct lg_error *explain(struct lg_clr *clr, struct lg_error *err)
@@ -195,6 +207,8 @@ static struct lg_error *explain(struct lg_clr *clr, struct lg_error *err)
         lg_error_free(err);
         return starting;
     }
+    if (clr->target->kind == LG_TARGET_CORE && lg_error_kind(err) == LG_ERR_NOT_FOUND)
+        return too_early(err);
     if (clr->target->kind != LG_TARGET_CORE || lg_error_kind(err) != LG_ERR_FAULT)
         return lg_error_context(err, ".NET runtime");
     struct lg_error *explained = explain_core(clr, lg_error_message(err));

@@ -49,7 +49,7 @@ static const struct lg_range *range_named(const struct lg_target *target, const 
 static bool maps_something_like(const struct lg_target *target, const char *part)
 {
     for (size_t i = 0; i < target->ranges.len; i++) {
-        if (strstr(base_name(target->ranges.at[i].path), part))
+        if (target->ranges.at[i].path[0] && strstr(base_name(target->ranges.at[i].path), part))
             return true;
     }
     return false;
@@ -89,6 +89,34 @@ static struct lg_error *too_old(const struct lg_image *image)
         version);
 }
 
+// Wine maps the libraries of Windows as files, by their own names in any case.
+static bool maps_dll(const struct lg_target *target, const char *name)
+{
+    for (size_t i = 0; i < target->ranges.len; i++) {
+        if (strcasecmp(base_name(target->ranges.at[i].path), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static struct lg_error *under_wine(const struct lg_target *target)
+{
+    static const char *const framework[] = { "clr.dll", "mscorwks.dll", "mscorsvr.dll" };
+    if (!maps_dll(target, "ntdll.dll"))
+        return NULL;
+    for (size_t i = 0; i < sizeof(framework) / sizeof(*framework); i++) {
+        if (maps_dll(target, framework[i]))
+            return lg_error_new(LG_ERR_UNSUPPORTED,
+                                "it runs .NET Framework (%s) under Wine, which linger does not read",
+                                framework[i]);
+    }
+    if (maps_dll(target, "coreclr.dll"))
+        return lg_error_new(LG_ERR_UNSUPPORTED,
+                            "it runs the Windows build of .NET (coreclr.dll) under Wine; linger reads "
+                            "the Linux build");
+    return NULL;
+}
+
 // NOT_FOUND is for what may be there in a moment, UNSUPPORTED for what never will be.
 static struct lg_error *nothing_found(struct lg_target *target, const struct candidates *c)
 {
@@ -97,12 +125,19 @@ static struct lg_error *nothing_found(struct lg_target *target, const struct can
             LG_ERR_UNSUPPORTED,
             "'%s' is a NativeAOT program: its runtime tells nothing that linger could read",
             c->native_aot);
+    struct lg_error *err = under_wine(target);
+    if (err)
+        return err;
     if (maps_something_like(target, "libmonosgen") || maps_something_like(target, "libmono-"))
         return lg_error_new(LG_ERR_UNSUPPORTED, "it runs on Mono, which linger does not read");
     if (range_named(target, "libhostfxr.so") || range_named(target, "libhostpolicy.so")
         || range_named(target, "dotnet"))
         return lg_error_new(LG_ERR_NOT_FOUND,
                             "the .NET host has not loaded the runtime yet; try again in a moment");
+    if (target->kind == LG_TARGET_CORE && !maps_something_like(target, ""))
+        return lg_error_new(
+            LG_ERR_UNSUPPORTED,
+            "the core does not tell which files were mapped, so no runtime can be found");
     return lg_error_new(LG_ERR_UNSUPPORTED, "no .NET runtime is loaded in it");
 }
 

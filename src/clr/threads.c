@@ -14,7 +14,6 @@ enum {
     MAX_THREAD_BYTES = 4096,
     MAX_TID = 1 << 22, // PID_MAX_LIMIT, linux/threads.h.
     RED_ZONE = 128,
-    REG_FS_BASE = 21, // struct user_regs_struct, sys/user.h.
 };
 #define MAX_STACK (UINT64_C(64) << 20)
 
@@ -69,7 +68,7 @@ static void find_stack(const struct lg_clr *clr, struct lg_managed_thread *t)
 {
     if (!t->thread || !t->thread->has_registers)
         return;
-    uint64_t sp = t->thread->registers[LG_REG_RSP], fs = t->thread->registers[REG_FS_BASE];
+    uint64_t sp = t->thread->registers[LG_REG_RSP], fs = t->thread->registers[LG_REG_FS_BASE];
     const struct lg_range *range = lg_target_find(clr->target, sp);
     if (!range)
         return;

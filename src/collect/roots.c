@@ -223,19 +223,15 @@ static uint64_t object_of_word(struct collector *c, uint64_t word)
     return object.address;
 }
 
-static const char *register_name(unsigned i)
-{
-    static const char *const names[] = { "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10",
-                                         "r9",  "r8",  "rax", "rcx", "rdx", "rsi", "rdi" };
-    return i < sizeof(names) / sizeof(*names) ? names[i] : NULL;
-}
-
 static struct lg_error *collect_stack(struct collector *c, const struct lg_managed_thread *thread)
 {
     struct lg_error *err = NULL;
-    for (unsigned i = 0; register_name(i) && !err; i++) {
+    for (unsigned i = 0; i < LG_REGISTERS && !err; i++) {
+        const char *name = lg_target_register_name(c->target, i);
+        if (!name)
+            continue;
         uint64_t object = object_of_word(c, thread->thread->registers[i]);
-        struct lg_root root = { object, 0, LG_ROOT_STACK, true, register_name(i), thread };
+        struct lg_root root = { object, 0, LG_ROOT_STACK, true, name, thread };
         if (object)
             err = add_root(c, root);
     }

@@ -5,6 +5,9 @@
 // Where things are in the kernel's structures for x86-64 (torvalds/linux include/linux/elfcore.h
 // @00c65c8): struct elf_prstatus: pr_pid at 32, pr_reg at 112. struct elf_prpsinfo: pr_pid at 24.
 enum { PRSTATUS_PID = 32, PRSTATUS_REGISTERS = 112, PRPSINFO_PID = 24 };
+// Those of arm64 begin alike; its registers are x0 to x30, sp, pc, pstate (arch/arm64/include/uapi/asm/
+// ptrace.h, user_pt_regs).
+enum { X86_REGISTERS = 27, ARM_REGISTERS = 34, ARM_SP = 31, ARM_PC = 32 };
 
 // The kernel's table of mapped files (torvalds/linux fs/binfmt_elf.c @00c65c8, fill_files_note):
 //
@@ -33,18 +36,50 @@ static struct lg_error *read_files(struct lg_core *core, const struct lg_note *n
     return NULL;
 }
 
+static void place_arm(struct lg_thread *thread, const uint64_t *registers)
+{
+    unsigned from = 0;
+    for (unsigned i = 0; i < LG_REGISTERS; i++) {
+        bool is_special = i == LG_REG_RIP || i == LG_REG_RSP || i == LG_REG_FS_BASE;
+        thread->registers[i] = is_special ? 0 : registers[from++];
+    }
+    thread->registers[LG_REG_RSP] = registers[ARM_SP];
+    thread->registers[LG_REG_RIP] = registers[ARM_PC];
+}
+
+static void read_registers(struct lg_core *core, struct lg_thread *thread, const uint8_t *bytes)
+{
+    uint64_t registers[ARM_REGISTERS];
+    if (core->target.machine == EM_AARCH64) {
+        memcpy(registers, bytes, sizeof(registers));
+        place_arm(thread, registers);
+    } else {
+        memcpy(thread->registers, bytes, X86_REGISTERS * sizeof(uint64_t));
+    }
+}
+
+// The thread pointer of arm64 is no general register: it comes after them, of the same thread.
+static void read_arm_tls(struct lg_core *core, const struct lg_note *note)
+{
+    size_t count = core->target.threads.len;
+    if (core->target.machine == EM_AARCH64 && count > 0 && note->len >= sizeof(uint64_t))
+        memcpy(&core->target.threads.at[count - 1].registers[LG_REG_FS_BASE], note->desc,
+               sizeof(uint64_t));
+}
+
 // The kernel numbers threads as the process itself sees them, and so does createdump, which runs beside
 // it; gcore from outside a container writes the numbers of outside. Nothing in the file tells.
 static struct lg_error *read_thread(struct lg_core *core, const struct lg_note *note)
 {
     struct lg_thread thread = { .has_registers = true };
-    if (note->len < PRSTATUS_REGISTERS + sizeof(thread.registers))
+    size_t count = core->target.machine == EM_AARCH64 ? ARM_REGISTERS : X86_REGISTERS;
+    if (note->len < PRSTATUS_REGISTERS + count * sizeof(uint64_t))
         return lg_error_new(LG_ERR_CORRUPT, "status of thread %zu has %u bytes",
                             core->target.threads.len, note->len);
     const uint8_t *desc = note->desc;
     memcpy(&thread.tid, desc + PRSTATUS_PID, sizeof(thread.tid));
     thread.ns_tid = thread.tid;
-    memcpy(thread.registers, desc + PRSTATUS_REGISTERS, sizeof(thread.registers));
+    read_registers(core, &thread, desc + PRSTATUS_REGISTERS);
     return lg_vec_push(&core->target.threads, thread) ? NULL : &lg_no_memory;
 }
 
@@ -69,7 +104,9 @@ struct lg_error *lg_core_read_notes(struct lg_core *core, const void *bytes, siz
             err = read_thread(core, &note);
         else if (lg_note_is(&note, "CORE", NT_PRPSINFO))
             read_process(core, &note);
-        else if (lg_note_is(&note, "LINUX", NT_X86_XSTATE))
+        else if (lg_note_is(&note, "LINUX", NT_ARM_TLS))
+            read_arm_tls(core, &note);
+        if (lg_note_is(&note, "LINUX", NT_X86_XSTATE) || lg_note_is(&note, "LINUX", NT_ARM_TLS))
             core->saves_changes = true; // createdump writes general and FPU registers only.
     }
     if (!err && notes.failed)

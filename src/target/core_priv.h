@@ -9,6 +9,8 @@
 #ifndef LG_TARGET_CORE_PRIV_H
 #define LG_TARGET_CORE_PRIV_H
 
+#include <elf.h>
+
 #include "target/target.h"
 #include "util/error.h"
 
@@ -47,6 +49,9 @@ struct lg_core {
     LG_VEC(struct lg_core_part) parts; // [target.ranges.len]
     struct lg_overlay *overlay;
 };
+
+// The ELF header of the core, if it is one. Errors say what it is instead.
+LG_MUST_CHECK struct lg_error *lg_core_read_header(const struct lg_core *core, Elf64_Ehdr *eh);
 
 // One PT_NOTE.
 LG_MUST_CHECK struct lg_error *lg_core_read_notes(struct lg_core *core, const void *bytes, size_t len,

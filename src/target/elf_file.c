@@ -81,6 +81,7 @@ static bool read_loads(struct lg_elf_file *file, uint64_t *base_ret)
     if (pread(file->fd, &eh, sizeof(eh), 0) != sizeof(eh) || memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0
         || eh.e_phnum > HEADERS_MAX || eh.e_phentsize != sizeof(*headers) || eh.e_phoff > INT64_MAX)
         return false;
+    file->relative = eh.e_machine == EM_AARCH64 ? R_AARCH64_RELATIVE : R_X86_64_RELATIVE;
     ssize_t want = (ssize_t)(eh.e_phnum * sizeof(*headers));
     if (pread(file->fd, headers, (size_t)want, (off_t)eh.e_phoff) != want)
         return false;
@@ -170,7 +171,7 @@ static bool add_rela(struct lg_elf_file *file, uint64_t address, uint64_t size)
     _cleanup_free_ Elf64_Rela *rela = read_table(file, address, size);
     for (size_t i = 0; rela && i < size / sizeof(*rela); i++) {
         struct lg_relocation one = { rela[i].r_offset, (uint64_t)rela[i].r_addend,
-                                     ELF64_R_TYPE(rela[i].r_info) == R_X86_64_RELATIVE };
+                                     ELF64_R_TYPE(rela[i].r_info) == file->relative };
         if (ELF64_R_TYPE(rela[i].r_info) != R_X86_64_NONE && !lg_vec_push(&file->relocations, one))
             return false;
     }

@@ -10,7 +10,7 @@
 #include "target/image.h"
 
 // A word that the dynamic linker rewrites: `value` + bias when it is known from the file alone
-// (R_X86_64_RELATIVE), else unknown.
+// (R_X86_64_RELATIVE, R_AARCH64_RELATIVE), else unknown.
 struct lg_relocation {
     uint64_t address; // before the bias
     uint64_t value;
@@ -21,12 +21,13 @@ struct lg_elf_file {
     struct lg_target target; // Not from the heap: lg_elf_file_close(), never lg_target_free().
     struct lg_image image;   // Headers only: no symbols yet.
     int fd;                  // Borrowed.
+    uint32_t relative;       // The type of a relative relocation.
     uint64_t size;
     LG_VEC(Elf64_Phdr) loads;
     LG_VEC(struct lg_relocation) relocations; // By address, once each.
 };
 
-// False if it is no x86-64 ELF file.
+// False if it is no ELF file of x86-64 or arm64.
 bool lg_elf_file_open(int fd, uint64_t size, const char *path, struct lg_elf_file *ret);
 // DT_RELA and DT_RELR. False when they do not make sense or memory ran out: then nothing that is
 // relocated can be told from the file.

@@ -22,7 +22,8 @@ static size_t read_headers(struct lg_target *target, uint64_t base, Elf64_Phdr h
     Elf64_Ehdr eh;
     static const uint8_t magic[] = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB };
     if (!lg_target_read_all(target, base, &eh, sizeof(eh))
-        || memcmp(eh.e_ident, magic, sizeof(magic)) != 0 || eh.e_machine != EM_X86_64
+        || memcmp(eh.e_ident, magic, sizeof(magic)) != 0
+        || (eh.e_machine != EM_X86_64 && eh.e_machine != EM_AARCH64)
         || (eh.e_type != ET_DYN && eh.e_type != ET_EXEC) || eh.e_phentsize != sizeof(*headers)
         || eh.e_phnum > HEADERS_MAX)
         return 0;

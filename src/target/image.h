@@ -22,7 +22,7 @@ struct lg_image {
     uint64_t strtab, symtab, gnu_hash, hash; // 0: absent
 };
 
-// Errors: not ELF64 x86-64, no dynamic section, unreadable.
+// Errors: not ELF64 of x86-64 or arm64, no dynamic section, unreadable.
 LG_MUST_CHECK struct lg_error *lg_image_open(struct lg_target *target, const char *path, uint64_t base,
                                              struct lg_image *ret);
 // The same without the dynamic section: for headers and build-id. False if it is no such image.

@@ -10,6 +10,7 @@
 
 #include "target/freeze.h"
 #include "target/keeper.h"
+#include "target/machine.h"
 #include "target/maps.h"
 #include "target/page_cache.h"
 #include "target/proc.h"
@@ -122,7 +123,10 @@ static struct lg_error *check_machine(int proc)
         return NULL; // Asked again when it is stopped.
     if (header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == EM_X86_64)
         return NULL;
-    return lg_error_new(LG_ERR_UNSUPPORTED, "is not a 64-bit x86 process");
+    const char *name = lg_machine_name(header.e_machine);
+    return lg_error_new(LG_ERR_UNSUPPORTED, "is a %s process%s%s%s: only 64-bit x86 ones can be read",
+                        header.e_ident[EI_CLASS] == ELFCLASS32 ? "32-bit" : "foreign", name ? " (" : "",
+                        name ? name : "", name ? ")" : "");
 }
 
 static struct lg_error *check_process(int pid, int proc)
@@ -183,8 +187,8 @@ static void freeze_job(void *data)
     for (size_t i = 0; !live->err && i < live->freeze.tracees.len; i++) {
         const struct lg_tracee *t = &live->freeze.tracees.at[i];
         struct lg_thread thread = { .tid = (uint32_t)t->tid, .has_registers = t->has_registers };
-        _Static_assert(sizeof(thread.registers) == sizeof(t->registers), "as the kernel has them");
-        memcpy(thread.registers, &t->registers, sizeof(thread.registers));
+        _Static_assert(sizeof(thread.registers) >= sizeof(t->registers), "as the kernel has them");
+        memcpy(thread.registers, &t->registers, sizeof(t->registers));
         if (t->state != LG_TRACEE_GONE && !lg_vec_push(&live->target.threads, thread))
             live->err = &lg_no_memory;
     }

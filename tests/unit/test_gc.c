@@ -229,6 +229,36 @@ static void what_is_there_instead_is_named(void **state)
     }
 }
 
+static void what_runs_under_wine_is_named(void **state)
+{
+    static const struct {
+        const char *path, *message;
+    } cases[] = {
+        { "/wine/drive_c/windows/Microsoft.NET/Framework64/v4.0.30319/clr.dll",
+          "it runs .NET Framework (clr.dll) under Wine" },
+        { "/srv/app/CoreCLR.dll", "it runs the Windows build of .NET (coreclr.dll) under Wine" },
+        { "/srv/app/app.exe", "no .NET runtime is loaded in it" },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        _cleanup_(lg_target_freep) struct lg_target *t = fake_new();
+        fake_map(t, 0x10000, 0x20000, LG_READ, "/usr/lib/wine/x86_64-windows/ntdll.dll", 0);
+        fake_map(t, 0x30000, 0x40000, LG_READ, cases[i].path, 0);
+        assert_refused(t, LG_ERR_UNSUPPORTED, cases[i].message);
+    }
+}
+
+static void a_core_is_not_told_to_try_again(void **state)
+{
+    _cleanup_(lg_target_freep) struct lg_target *t = fake_new();
+    t->kind = LG_TARGET_CORE;
+    fake_map(t, 0x10000, 0x20000, LG_READ, "/usr/lib/dotnet/host/fxr/10.0.0/libhostfxr.so", 0);
+    assert_refused(t, LG_ERR_NOT_FOUND, "has not loaded the runtime yet: the core was taken too early");
+    _cleanup_(lg_target_freep) struct lg_target *nameless = fake_new();
+    nameless->kind = LG_TARGET_CORE;
+    fake_map(nameless, 0x10000, 0x20000, LG_READ, "", 0);
+    assert_refused(nameless, LG_ERR_UNSUPPORTED, "does not tell which files were mapped");
+}
+
 static void a_descriptor_that_lacks_fields_names_the_first(void **state)
 {
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
@@ -255,6 +285,8 @@ int main(void)
         cmocka_unit_test(a_core_without_the_heap_is_named),
         cmocka_unit_test(a_core_without_one_kind_of_memory_says_what_would_have_kept_it),
         cmocka_unit_test(what_is_there_instead_is_named),
+        cmocka_unit_test(what_runs_under_wine_is_named),
+        cmocka_unit_test(a_core_is_not_told_to_try_again),
         cmocka_unit_test(a_descriptor_that_lacks_fields_names_the_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
