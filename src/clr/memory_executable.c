@@ -85,7 +85,7 @@ static bool claim_part(struct lg_clr *clr, const struct part *part, bool second)
                                "writable mapping of executable memory");
     if (is_stub_page(clr->target, part->range))
         return lg_memory_claim(clr->memory, start, end, LG_MEMORY_STUBS,
-                               "stubs of other heaps (call counting ...)");
+                               "call counting and other heaps");
     return lg_memory_claim(clr->memory, start, end, LG_MEMORY_EXECUTABLE,
                            "executable allocator, owner unknown");
 }

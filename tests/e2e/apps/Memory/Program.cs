@@ -1,14 +1,15 @@
 // Allocates known amounts in known places.  Memory [--go FILE] [--mib N] [--seconds N]
 //
-// Prints what is there before (the same line without `memory`), waits until FILE exists, allocates, prints the truth, and
-// blocks. Everything is touched, so that it is resident. `memory` has bytes by place:
+// Prints what is there before, allocates data, prints, allocates code and stacks, prints, and blocks. With --go it waits
+// before the first until FILE exists, before the second until FILE.code does; without it the first line is left out.
+// Everything is touched, so that it is resident. Bytes by place:
 //
-//   small, large, pinned     objects that live, on gen2, LOH and POH
-//   malloc                   native memory of four threads, in chunks far below the mmap threshold
-//   anonymous, file          mmap; `anonymous_at`, `file_path` (FILE.mapped) say where
-//   stacks                   of 30 threads: from the deepest byte touched to the top, whole pages
-//   assembly                 pages of a big assembly that has been read from end to end; `assembly_path`
-//   dynamic_methods          their number
+//   data.small, large, pinned   objects that live, on gen2, LOH and POH
+//   data.malloc                 native memory of four threads, in chunks far below the mmap threshold
+//   data.anonymous, file        mmap; `anonymous_at`, `file_path` (FILE.mapped) say where
+//   code.stacks                 of 30 threads `deepN`: from the deepest byte touched to the top, whole pages
+//   code.assembly               all pages of a big assembly; `assembly_path`
+//   code.dynamic_methods        their number; DOTNET_PerfMapEnabled=3 makes the runtime write where their code is
 //
 // `committed` is what GC.GetGCMemoryInfo() says right after a blocking GC, the last thing that is done; `collections` are
 // GC.CollectionCount(0), (1), (2) then.
@@ -42,7 +43,7 @@ static unsafe class Program
         var arrays = new byte[count][];
         for (int i = 0; i < count; i++)
             arrays[i] = new byte[1000]; // 1,024 bytes with header and length.
-        kept.Add(arrays);
+        kept.Add(arrays); // An object of the LOH.
         return (long)count * 1024;
     }
 
@@ -54,7 +55,7 @@ static unsafe class Program
             Array.Fill(array, (byte)1);
             kept.Add(array);
         }
-        return (long)mib * MiB;
+        return (long)mib * MiB + mib * MiB / 1024 * 8;
     }
 
     static long Pinned(int mib)
@@ -159,6 +160,7 @@ static unsafe class Program
 
     // ---- code ----
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static int Opaque(int value, int with) => value ^ with;
 
     static void DynamicMethods()
@@ -169,7 +171,7 @@ static unsafe class Program
             var method = new DynamicMethod($"Planted{m}", typeof(int), new[] { typeof(int) }, typeof(Program).Module);
             ILGenerator il = method.GetILGenerator();
             il.Emit(OpCodes.Ldarg_0);
-            for (int i = 0; i < 60; i++)
+            for (int i = 0; i < 100; i++)
             {
                 il.Emit(OpCodes.Ldc_I4, 1000000 + m + i);
                 il.Emit(OpCodes.Call, call);
@@ -200,28 +202,31 @@ static unsafe class Program
 
     // ---- the order of things ----
 
-    static JsonObject Plant(int mib, string file)
+    static JsonObject PlantData(int mib, string file) => new()
     {
-        var memory = new JsonObject
-        {
-            ["small"] = Small(mib),
-            ["large"] = Large(mib),
-            ["pinned"] = Pinned(mib),
-            ["malloc"] = Malloc(mib),
-            ["anonymous"] = (long)mib * MiB,
-            ["anonymous_at"] = $"0x{Anonymous(mib):x}",
-            ["file"] = (long)mib * MiB,
-            ["file_path"] = MappedFile(mib, file),
-        };
+        ["small"] = Small(mib),
+        ["large"] = Large(mib),
+        ["pinned"] = Pinned(mib),
+        ["malloc"] = Malloc(4 * mib), // The runtime takes some for itself meanwhile.
+        ["anonymous"] = (long)mib * MiB,
+        ["anonymous_at"] = $"0x{Anonymous(mib):x}",
+        ["file"] = (long)mib * MiB,
+        ["file_path"] = MappedFile(mib, file),
+    };
+
+    static JsonObject PlantCode()
+    {
         Start(Threads, "deep", Deep, 4 * MiB);
-        memory["threads"] = Threads;
-        memory["stacks"] = stacks;
         DynamicMethods();
-        memory["dynamic_methods"] = Methods;
         (string path, long size) = BigAssembly();
-        memory["assembly_path"] = path;
-        memory["assembly"] = size;
-        return memory;
+        return new()
+        {
+            ["threads"] = Threads,
+            ["stacks"] = stacks,
+            ["dynamic_methods"] = Methods,
+            ["assembly_path"] = path,
+            ["assembly"] = size,
+        };
     }
 
     static byte[] Settled()
@@ -240,17 +245,24 @@ static unsafe class Program
         return line;
     }
 
+    static void WaitFor(string file)
+    {
+        while (file != null && !File.Exists(file))
+            Thread.Sleep(20);
+    }
+
     static void Main(string[] args)
     {
-        int go = Array.IndexOf(args, "--go");
-        string file = go >= 0 ? args[go + 1] + ".mapped" : Path.GetTempFileName();
-        if (go >= 0)
-        {
+        int at = Array.IndexOf(args, "--go"), mib = Option(args, "--mib", 16);
+        string go = at >= 0 ? args[at + 1] : null;
+        if (go != null)
             Print(Settled());
-            while (!File.Exists(args[go + 1]))
-                Thread.Sleep(20);
-        }
-        Root["memory"] = Plant(Option(args, "--mib", 16), file);
+        WaitFor(go);
+        Root["data"] = PlantData(mib, go != null ? go + ".mapped" : Path.GetTempFileName());
+        Print(Settled());
+        if (go != null)
+            WaitFor(go + ".code");
+        Root["code"] = PlantCode();
         Print(Settled());
         Block(args);
     }
