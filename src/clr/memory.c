@@ -194,12 +194,12 @@ void lg_memory_settle(struct lg_memory *memory)
         else
             at[kept++] = range;
     }
-    memory->ranges.len = kept;
+    memory->ranges.len = memory->settled = kept;
 }
 
 const struct lg_memory_range *lg_memory_after(const struct lg_memory *memory, uint64_t address)
 {
-    size_t low = 0, high = memory->ranges.len;
+    size_t low = 0, high = memory->settled;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (memory->ranges.at[middle].end <= address)
@@ -207,7 +207,7 @@ const struct lg_memory_range *lg_memory_after(const struct lg_memory *memory, ui
         else
             high = middle;
     }
-    return low < memory->ranges.len ? &memory->ranges.at[low] : NULL;
+    return low < memory->settled ? &memory->ranges.at[low] : NULL;
 }
 
 static void memory_free(struct lg_memory *memory)

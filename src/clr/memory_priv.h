@@ -7,7 +7,8 @@
 #include "util/arena.h"
 
 struct lg_memory {
-    LG_VEC(struct lg_memory_range) ranges; // Claims in any order, until settled.
+    LG_VEC(struct lg_memory_range) ranges; // By `start`, none overlap; claims in any order behind these.
+    size_t settled;                        // How many.
     struct lg_arena names;
 };
 
