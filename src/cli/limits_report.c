@@ -218,6 +218,8 @@ struct lg_report *lg_limits_report(const struct lg_limits *limits)
     fact(report, "high_memory", limits->high_memory);
     add_bounds(report, limits);
     add_settings(report, limits);
+    if (limits->bounds.len == 0 && limits->settings.len == 0)
+        lg_report_line(report, "Neither bounds nor settings are known.");
     add_nearest(report, limits);
     add_advice(report, limits);
     for (size_t i = 0; i < limits->notes.len; i++)

@@ -13,6 +13,7 @@
 #include "support/fake_objects.h"
 
 static const char *const lines[] = {
+    "limits",
     "eeheap",
     "eeheap -gc",
     "dumpheap",

@@ -127,6 +127,7 @@ static void other_json_has_no_properties_and_what_is_none_is_an_error(void **sta
     lg_arena_free(&arena);
 }
 
+#define WORDS(text) text, sizeof(text)
 static void the_file_lies_beside_the_app(void **state)
 {
     static const struct {
@@ -134,17 +135,18 @@ static void the_file_lies_beside_the_app(void **state)
         size_t len;
         const char *exe, *expected;
     } cases[] = {
-        { "dotnet\0/app/Shop.dll\0x", 23, "/usr/bin/dotnet", "/app/Shop.runtimeconfig.json" },
-        { "dotnet\0exec\0--runtimeconfig\0/etc/c.json\0Shop.dll", 50, "/usr/bin/dotnet", "/etc/c.json" },
-        { "dotnet\0exec\0--depsfile\0x.dll\0Shop.dll", 39, "/usr/bin/dotnet",
+        { WORDS("dotnet\0/app/Shop.dll\0x"), "/usr/bin/dotnet", "/app/Shop.runtimeconfig.json" },
+        { WORDS("dotnet\0exec\0--runtimeconfig\0/etc/c.json\0Shop.dll"), "/usr/bin/dotnet",
+          "/etc/c.json" },
+        { WORDS("dotnet\0exec\0--depsfile\0x.dll\0Shop.dll"), "/usr/bin/dotnet",
           "Shop.runtimeconfig.json" },
-        { "dotnet\0Shop.dll\0--runtimeconfig\0x", 34, "/usr/bin/dotnet", "Shop.runtimeconfig.json" },
-        { "dotnet\0build\0x.dll", 19, "/usr/bin/dotnet", NULL },
-        { "dotnet\0--runtimeconfig", 23, "/usr/bin/dotnet", NULL },
-        { "dotnet", 7, "/usr/bin/dotnet", NULL },
-        { "whatever", 8, "/app/Shop", "/app/Shop.runtimeconfig.json" },
+        { WORDS("dotnet\0Shop.dll\0--runtimeconfig\0x"), "/usr/bin/dotnet", "Shop.runtimeconfig.json" },
+        { WORDS("dotnet\0build\0x.dll"), "/usr/bin/dotnet", NULL },
+        { WORDS("dotnet\0--runtimeconfig"), "/usr/bin/dotnet", NULL },
+        { WORDS("dotnet"), "/usr/bin/dotnet", NULL },
+        { WORDS("whatever"), "/app/Shop", "/app/Shop.runtimeconfig.json" },
         { "", 0, "/app/Shop", "/app/Shop.runtimeconfig.json" },
-        { "x", 2, NULL, NULL },
+        { WORDS("x"), NULL, NULL },
     };
     struct lg_arena arena = { NULL };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
