@@ -212,6 +212,14 @@ static struct lg_amount read_limit(const struct walk *walk, const char *file)
                : limit;
 }
 
+// Is the group's folder there, or is something else mounted in its place?
+static bool is_there(const struct walk *walk)
+{
+    char path[2 * PATH_LEN];
+    snprintf(path, sizeof(path), "%s%s/cgroup.procs", walk->cgroup.mount, walk->group);
+    return lg_file_exists(walk->root, path);
+}
+
 static bool go_up(struct walk *walk)
 {
     char *slash = strrchr(walk->group, '/');
@@ -245,7 +253,9 @@ static struct lg_error *add_bound(struct walk *walk, struct lg_bound bound, cons
     bound.where = lg_arena_format(arena, "%s %s", *walk->group ? walk->group : "/", file);
     if (!bound.where)
         return &lg_no_memory;
-    if (!bound.problem && bound.current.kind == LG_UNKNOWN)
+    if (bound.limit.kind == LG_UNKNOWN)
+        bound.problem = "the group's files cannot be read";
+    else if (bound.current.kind == LG_UNKNOWN)
         bound.problem = "the group does not tell what it uses";
     return lg_limits_add(walk->limits, bound);
 }
@@ -258,7 +268,7 @@ static struct lg_error *add_memory_level(struct walk *walk, bool even_unlimited)
     const char *swap_file = v1 ? "memory.memsw.limit_in_bytes" : "memory.swap.max";
     struct lg_amount usage = read_memory_usage(walk), limit = read_limit(walk, file);
     // The root of v2, and a group without the controller, have no such file.
-    if (limit.kind == LG_UNKNOWN && errno == ENOENT)
+    if (limit.kind == LG_UNKNOWN && errno == ENOENT && is_there(walk))
         limit.kind = LG_UNLIMITED;
     struct lg_bound memory = { "cgroup memory", NULL, LG_BOUND_BYTES | LG_BOUND_GROWTH,         limit,
                                usage,           NULL, "the kernel kills a process of the group" };
@@ -355,6 +365,8 @@ static struct lg_amount runtime_limit(struct walk *walk)
 {
     struct lg_amount least = { LG_UNLIMITED };
     snprintf(walk->group, sizeof(walk->group), "%s", walk->cgroup.group);
+    if (!is_there(walk))
+        return (struct lg_amount){ LG_UNKNOWN };
     if (walk->cgroup.version == 1)
         return hierarchical_limit(walk);
     for (unsigned n = 0; n < LEVELS_MAX; n++) {
@@ -396,6 +408,8 @@ static struct lg_amount least_quota(struct walk *walk)
 {
     struct lg_amount least = { LG_UNLIMITED };
     snprintf(walk->group, sizeof(walk->group), "%s", walk->cgroup.group);
+    if (!is_there(walk))
+        return (struct lg_amount){ LG_UNKNOWN };
     for (unsigned n = 0; n < LEVELS_MAX; n++) {
         at_most(&least, read_quota(walk));
         if (walk->cgroup.version == 1 || !go_up(walk))
@@ -453,8 +467,8 @@ static struct lg_error *read_for_runtime(const struct files *files, int theirs_r
     resources->cgroup_memory = seen ? runtime_limit(walk) : (struct lg_amount){ LG_UNLIMITED };
     if (!err)
         err = find_widest(files, LG_CGROUP_CPU, theirs_root, walk);
-    if (!err && walk->cgroup.version)
-        resources->quota = least_quota(walk);
+    if (!err)
+        resources->quota = walk->cgroup.version ? least_quota(walk) : (struct lg_amount){ LG_UNLIMITED };
     return err;
 }
 

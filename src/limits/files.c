@@ -10,10 +10,9 @@
 #include "limits/limits_priv.h"
 
 // Without RESOLVE_IN_ROOT an absolute link inside a container would lead to a file of ours.
-static int open_within(int root, const char *path)
+static int open_within(int root, const char *path, int flags)
 {
-    struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                            .resolve = RESOLVE_IN_ROOT };
+    struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
     return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
@@ -50,8 +49,14 @@ static char *read_fd(int fd, size_t *len_ret)
 
 char *lg_file_read(int root, const char *path, size_t *len_ret)
 {
-    _cleanup_close_ int fd = open_within(root, path);
+    _cleanup_close_ int fd = open_within(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     return fd < 0 ? NULL : read_fd(fd, len_ret);
+}
+
+bool lg_file_exists(int root, const char *path)
+{
+    _cleanup_close_ int fd = open_within(root, path, O_PATH);
+    return fd >= 0;
 }
 
 // Digits up to the end of a word. False of anything else, and of what has more than 64 bits.

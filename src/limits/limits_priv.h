@@ -11,6 +11,7 @@ enum { LG_FILE_MAX = 1 << 20 };
 // All of a regular file, or its first LG_FILE_MAX bytes, with a NUL. `path` is taken within `root`:
 // symbolic links do not lead out of it. NULL and errno; else the caller's.
 char *lg_file_read(int root, const char *path, size_t *len_ret);
+bool lg_file_exists(int root, const char *path); // In the same way; folders too.
 // A file that holds one number, or "max", which is LG_UNLIMITED. Unknown and errno (0: it holds
 // something else).
 struct lg_amount lg_file_amount(int root, const char *path);

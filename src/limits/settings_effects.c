@@ -25,6 +25,13 @@ static const char *number_text(struct lg_evaluation *e, uint64_t value)
     return format(e, "%" PRIu64, value);
 }
 
+// What was found goes away with the environment.
+static const char *copy_text(struct lg_evaluation *e, const struct lg_found *found)
+{
+    bool set = found->state == LG_SET;
+    return set ? lg_arena_copy(&e->limits->arena, found->text, strlen(found->text)) : "";
+}
+
 static void set_bytes(struct lg_evaluation *e, uint64_t bytes, struct lg_setting *setting)
 {
     setting->value = number_text(e, bytes);
@@ -204,7 +211,7 @@ void lg_settle_affinity(struct lg_evaluation *e, const struct lg_found *found,
     if (found->state == LG_NOT_KNOWN)
         return;
     bool set = found->state == LG_SET;
-    setting->value = is_mask ? format(e, "0x%" PRIx64, found->number) : set ? found->text : "";
+    setting->value = is_mask ? format(e, "0x%" PRIx64, found->number) : copy_text(e, found);
     if (!needs_server(e, setting))
         setting->effect = set ? "GC threads run on these processors only"
                               : "GC threads run on all processors of the process";
@@ -482,7 +489,7 @@ void lg_settle_gc_name(struct lg_evaluation *e, const struct lg_found *found, st
     const struct lg_gc_facts *facts = &e->input->facts;
     if (found->state == LG_NOT_KNOWN)
         return;
-    setting->value = found->state == LG_SET ? found->text : "";
+    setting->value = copy_text(e, found);
     if (found->state == LG_SET)
         setting->effect = "this GC is loaded in place of the runtime's own";
     else

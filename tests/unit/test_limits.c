@@ -272,6 +272,8 @@ static void version_1_has_a_row_for_each_level_with_a_limit(void **state)
                                     "1 1 0:1 / /cg/cpu rw - cgroup cgroup rw,cpu\n"
                                     "1 1 0:1 / /cg/pids rw - cgroup cgroup rw,pids\n");
     write_at("proc/7/mountinfo", "1 1 0:1 / /cg/memory rw - cgroup cgroup rw,memory\n");
+    write_at("cg/memory/a/b/cgroup.procs", "");
+    write_at("cg/cpu/a/cgroup.procs", "");
     write_at("cg/memory/a/b/memory.limit_in_bytes", "400000\n");
     write_at("cg/memory/a/b/memory.usage_in_bytes", "300000\n");
     write_at("cg/memory/a/b/memory.stat", "inactive_file 7\ntotal_inactive_file 100000\n"
@@ -308,6 +310,7 @@ static void version_2_goes_up_to_the_mount(void **state)
     write_at("proc/7/mountinfo", "1 1 0:1 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
                                  "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
     write_at("proc/7/environ", "HOME=/");
+    write_at("sys/fs/cgroup/a/b/cgroup.procs", "");
     write_at("sys/fs/cgroup/a/b/memory.max", "max\n");
     write_at("sys/fs/cgroup/a/b/memory.current", "1000\n");
     write_at("sys/fs/cgroup/a/b/memory.swap.max", "0\n");
@@ -334,6 +337,7 @@ static void a_group_without_a_limit_has_its_usage(void **state)
 {
     write_at("proc/7/cgroup", "0::/a\n");
     write_at("proc/self/mountinfo", "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    write_at("sys/fs/cgroup/a/cgroup.procs", "");
     write_at("sys/fs/cgroup/a/memory.current", "4000\n");
     write_at("sys/fs/cgroup/a/memory.stat", "inactive_file 5000\n");
     struct lg_limits limits = read_place(false);
@@ -343,6 +347,19 @@ static void a_group_without_a_limit_has_its_usage(void **state)
     assert_amount(memory->current, 0);
     assert_int_equal(limits.settings.len, 0);
     assert_string_equal(lg_limits_nearest(&limits)->name, "data");
+    lg_limits_deinit(&limits);
+}
+
+static void a_group_whose_folder_is_not_there_is_unknown(void **state)
+{
+    write_at("proc/7/cgroup", "0::/a\n");
+    write_at("proc/7/environ", "A=1");
+    write_at("proc/self/mountinfo", "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    struct lg_limits limits = read_place(true);
+    assert_int_equal(bound(&limits, "cgroup memory")->limit.kind, LG_UNKNOWN);
+    assert_non_null(bound(&limits, "cgroup memory")->problem);
+    assert_null(setting(&limits, "PROCESSOR_COUNT")->value);
+    assert_null(setting(&limits, "GCTotalPhysicalMemory")->value);
     lg_limits_deinit(&limits);
 }
 
@@ -443,6 +460,7 @@ int main(void)
         machine_test(version_1_has_a_row_for_each_level_with_a_limit),
         machine_test(version_2_goes_up_to_the_mount),
         machine_test(a_group_without_a_limit_has_its_usage),
+        machine_test(a_group_whose_folder_is_not_there_is_unknown),
         machine_test(where_we_have_no_mount_the_containers_own_leads_there),
         machine_test(ulimits_are_compared_with_what_is_used),
         machine_test(without_overcommit_the_commit_limit_is_a_bound),
