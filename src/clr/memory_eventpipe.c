@@ -20,8 +20,9 @@ enum {
     UNIT = 100 * 1024,
     MAX_BUFFER = 1 << 20,
     PAGE = 4096,
-    PAGES_PER_RANGE = 64, // That are looked at for the first event.
-    PAGES = 8192,         // The same in all.
+    PAGES_BEFORE = 4,    // That are looked at for the first event of a mapping,
+    PAGES_BETWEEN = 256, // behind a buffer,
+    PAGES = 8192,        // and in all.
 };
 
 struct event {
@@ -65,7 +66,8 @@ static uint64_t buffer_size(struct lg_target *target, uint64_t start, uint64_t e
         if (stop == end || read_event(target, stop, end, &event))
             return stop - start;
     }
-    return shortest;
+    // One event that is longer than a unit gets a buffer of its own, of just as many pages.
+    return shortest || !used ? shortest : (used - start + PAGE - 1) / PAGE * PAGE;
 }
 
 static bool is_candidate(const struct lg_target *target, const struct lg_range *range)
@@ -86,13 +88,14 @@ static bool is_candidate(const struct lg_target *target, const struct lg_range *
 // event.
 static bool claim_in(struct lg_clr *clr, const struct lg_range *range, size_t *pages)
 {
-    unsigned misses = 0;
-    for (uint64_t at = range->start; at < range->end && misses<PAGES_PER_RANGE && * pages> 0;) {
+    unsigned misses = 0, most = PAGES_BEFORE;
+    for (uint64_t at = range->start; at < range->end && misses < most && *pages != 0;) {
         uint64_t size = buffer_size(clr->target, at, range->end);
         if (size
             && !lg_memory_claim(clr->memory, at, at + size, LG_MEMORY_EVENTPIPE, "EventPipe buffers"))
             return false;
         misses = size ? 0 : misses + 1;
+        most = size ? PAGES_BETWEEN : most;
         *pages -= 1;
         at += size ? size : PAGE;
     }

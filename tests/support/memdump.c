@@ -5,9 +5,11 @@
 //
 //     range      start end kind name
 //     committed  in-use free frozen          of the GC, in its own count
+//     time       milliseconds                of the processor, for the ranges
 //     gcs        gen0 gen1 gen2 seconds      how many there were; since the last one
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "clr/memory.h"
 
@@ -18,12 +20,21 @@ static int fail(struct lg_error *err)
     return 3;
 }
 
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); // Other work on the machine does not count.
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
 static struct lg_error *print(struct lg_clr *clr)
 {
     const struct lg_memory_range *ranges;
     size_t count;
     struct lg_gc_committed committed;
+    double start = now_ms();
     struct lg_error *err = lg_clr_memory(clr, &ranges, &count);
+    printf("time\t%.2f\n", now_ms() - start);
     if (!err)
         err = lg_clr_gc_committed(clr, &committed);
     if (err)
