@@ -11,6 +11,8 @@ const struct lg_option lg_common_options[] = {
     { "json", LG_OPT_FLAG, NULL, "print JSON (docs/output.md)" },
     { "tsv", LG_OPT_FLAG, NULL, "print the main table as tab-separated values" },
     { "o", LG_OPT_TEXT, "FILE", "print into FILE" },
+    { "dac", LG_OPT_TEXT, "FILE",
+      "the runtime's libmscordaccore.so, if it is elsewhere; none: without" },
     { "help", LG_OPT_FLAG, NULL, "explain the command" },
     { 0 },
 };

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 
 extern const struct lg_command lg_cmd_attach;
+extern const struct lg_command lg_cmd_clrstack;
 extern const struct lg_command lg_cmd_dumpalc;
 extern const struct lg_command lg_cmd_dumparray;
 extern const struct lg_command lg_cmd_dumpdomain;

@@ -27,7 +27,9 @@ static const struct lg_column root_columns[] = {
     { "thread", "THREAD", LG_CELL_COUNT },
     { "thread_name", "THREAD_NAME", LG_CELL_TEXT },
     { "frame", "FRAME", LG_CELL_TEXT },
+    { "place", "PLACE", LG_CELL_TEXT },
     { "register", "REGISTER", LG_CELL_TEXT },
+    { "interior", "INTERIOR", LG_CELL_BOOL },
     { "conservative", "CONSERVATIVE", LG_CELL_BOOL },
     { "words", "WORDS", LG_CELL_COUNT },
     { "length", "LENGTH", LG_CELL_COUNT },
@@ -123,9 +125,34 @@ static void describe(const struct printer *printer, const struct lg_chain *chain
         snprintf(buf + len, size - (size_t)len, ", and %" PRIu32 " more words", chain->others);
 }
 
-static void write_root(const struct printer *printer, const struct lg_chain *chain)
+// As SOS has it: the frame, then where in it.
+static void write_in_frame(const struct printer *printer, const struct lg_root *root,
+                           const struct lg_root *before)
+{
+    if (!before || before->thread != root->thread || before->sp != root->sp || before->ip != root->ip)
+        lg_report_line(printer->report, "    %012" PRIx64 " %012" PRIx64 " %s", root->sp, root->ip,
+                       root->frame);
+    const char *flags = root->is_interior && root->is_pinned ? " (interior, pinned)"
+                        : root->is_interior                  ? " (interior)"
+                        : root->is_pinned                    ? " (pinned)"
+                                                             : "";
+    if (root->kind == LG_ROOT_FRAME)
+        lg_report_line(printer->report, "        (the method that is being run)");
+    else if (root->slot)
+        lg_report_line(printer->report, "        %s: %016" PRIx64 "%s",
+                       root->place ? root->place : "slot", root->slot, flags);
+    else
+        lg_report_line(printer->report, "        %s:%s", root->place ? root->place : "register", flags);
+}
+
+static void write_root(const struct printer *printer, const struct lg_chain *chain,
+                       const struct lg_chain *before)
 {
     const struct lg_root *root = chain->root;
+    if (root->frame) {
+        write_in_frame(printer, root, before ? before->root : NULL);
+        return;
+    }
     char what[1024];
     describe(printer, chain, what, sizeof(what));
     if (!root->slot && root->name)
@@ -278,8 +305,10 @@ static void add_root(const struct printer *printer, const struct lg_chain *chain
     _cleanup_free_ char *thread =
         root->thread ? lg_thread_name(printer->clr, root->thread, NAME_KEPT) : NULL;
     lg_cell_text(table, thread);
-    lg_cell_null(table); // Frames need an unwinder that knows managed code.
+    cell_text_if(table, root->frame != NULL, root->frame);
+    cell_text_if(table, root->place != NULL, root->place);
     cell_text_if(table, is_register, root->name);
+    lg_cell_bool(table, root->is_interior);
     lg_cell_bool(table, root->conservative);
     lg_cell_number(table, chain->others + 1);
     lg_cell_number(table, chain->hops);
@@ -300,7 +329,7 @@ static struct lg_error *report_chain(struct printer *printer, struct lg_path_rea
         || (chain->section == LG_SECTION_THREAD && before->root->thread != chain->root->thread);
     if (is_new)
         write_title(printer, chain);
-    write_root(printer, chain);
+    write_root(printer, chain, before);
     write_path(printer, &path);
     add_root(printer, chain, &path);
     printer->skipped += skipped_in(&path, 0, path.hops.len);

@@ -220,6 +220,8 @@ static struct lg_error *run(struct lg_runner *runner, const struct lg_command *c
         err = check_target_options(command, args);
     if (!err && command->check)
         err = command->check(args);
+    if (!err)
+        err = lg_session_use_dac(runner->session, lg_args_text(args, "dac"));
     struct lg_progress *progress = lg_progress_begin(runner->session);
     if (!err)
         err = command->run(runner->session, args, ret);

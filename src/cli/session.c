@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "target/live.h"
 
@@ -19,6 +20,9 @@ struct lg_session {
     struct lg_roots *roots;
     struct lg_reach *reach;
     struct lg_retention *retention;
+    struct lg_dac *dac;
+    char *no_dac;   // Why there is none.
+    char *dac_file; // As lg_session_use_dac() has it.
 
     void *memory; // Borrowed from the runner.
     struct lg_pauses pauses;
@@ -37,20 +41,30 @@ struct lg_session *lg_session_new(void)
     return session;
 }
 
-// All that was learnt of the picture that is open.
-static void forget(struct lg_session *session)
+// What the DAC had a part in.
+static void forget_stacks(struct lg_session *session)
 {
     lg_retention_free(session->retention);
     lg_reach_free(session->reach);
     lg_roots_free(session->roots);
+    lg_dac_free(session->dac);
+    free(session->no_dac);
+    session->retention = NULL;
+    session->reach = NULL;
+    session->roots = NULL;
+    session->dac = NULL;
+    session->no_dac = NULL;
+}
+
+// All that was learnt of the picture that is open.
+static void forget(struct lg_session *session)
+{
+    forget_stacks(session);
     lg_heap_graph_free(session->graph);
     if (session->has_stats)
         lg_type_stats_deinit(&session->stats);
     lg_heap_free(session->heap);
     lg_clr_free(session->clr);
-    session->retention = NULL;
-    session->reach = NULL;
-    session->roots = NULL;
     session->graph = NULL;
     session->has_stats = false;
     session->heap = NULL;
@@ -86,6 +100,7 @@ void lg_session_free(struct lg_session *session)
     if (!session)
         return;
     close_target(session);
+    free(session->dac_file);
     pthread_mutex_destroy(&session->lock);
     free(session);
 }
@@ -299,14 +314,66 @@ struct lg_error *lg_session_graph(struct lg_session *session, const struct lg_he
     return err;
 }
 
+static struct lg_error *open_dac(struct lg_session *session)
+{
+    const struct lg_clr_info *info = lg_clr_info(session->clr);
+    const struct lg_dac_options options = { .file = session->dac_file, .version = info->version };
+    if (session->dac_file && strcmp(session->dac_file, "none") == 0)
+        return lg_error_new(LG_ERR_USAGE, "--dac none says to go without the DAC");
+    session->doing = "starting the DAC";
+    struct lg_error *err =
+        lg_dac_open(session->target, info->image, info->image_base, &options, &session->dac);
+    session->doing = NULL;
+    return err;
+}
+
+struct lg_error *lg_session_dac(struct lg_session *session, struct lg_dac **ret)
+{
+    struct lg_error *err = session->dac || session->no_dac ? NULL : open_dac(session);
+    if (err && lg_error_kind(err) == LG_ERR_CANCELLED)
+        return err;
+    if (err)
+        session->no_dac = strdup(lg_error_message(err));
+    lg_error_free(err);
+    *ret = session->dac;
+    if (session->dac)
+        return NULL;
+    return session->no_dac ? lg_error_new(LG_ERR_UNSUPPORTED, "%s", session->no_dac) : &lg_no_memory;
+}
+
+struct lg_error *lg_session_use_dac(struct lg_session *session, const char *file)
+{
+    if (!file || (session->dac_file && strcmp(file, session->dac_file) == 0))
+        return NULL;
+    char *copy = strdup(file);
+    if (!copy)
+        return &lg_no_memory;
+    free(session->dac_file);
+    session->dac_file = copy;
+    forget_stacks(session);
+    return NULL;
+}
+
+static struct lg_error *collect_roots(struct lg_session *session, const struct lg_heap_graph *graph)
+{
+    struct lg_dac *dac;
+    struct lg_error *no_dac = lg_session_dac(session, &dac);
+    if (no_dac && !session->no_dac)
+        return no_dac;
+    lg_error_free(no_dac);
+    session->doing = "looking for roots";
+    struct lg_error *err =
+        lg_roots_collect(session->heap, graph->index, dac, session->no_dac, &session->roots);
+    session->doing = NULL;
+    return err;
+}
+
 struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_roots **ret)
 {
     const struct lg_heap_graph *graph;
     struct lg_error *err = lg_session_graph(session, &graph);
-    session->doing = "looking for roots";
     if (!err && !session->roots)
-        err = lg_roots_collect(session->heap, graph->index, &session->roots);
-    session->doing = NULL;
+        err = collect_roots(session, graph);
     if (!err)
         *ret = session->roots;
     return err;

@@ -8,6 +8,7 @@
 #include "clr/clr.h"
 #include "collect/collect.h"
 #include "collect/retain.h"
+#include "dac/dac.h"
 #include "heap/heap.h"
 #include "report/report.h"
 #include "target/target.h"
@@ -61,6 +62,12 @@ LG_MUST_CHECK struct lg_error *lg_session_retention(struct lg_session *session,
                                                     const struct lg_retention **ret);
 LG_MUST_CHECK struct lg_error *lg_session_graph(struct lg_session *session,
                                                 const struct lg_heap_graph **ret);
+
+// The DAC of the runtime, started when first asked for; the error says why there is none, and is the
+// same each time. Void with the picture.
+LG_MUST_CHECK struct lg_error *lg_session_dac(struct lg_session *session, struct lg_dac **ret);
+// Which file that is from now on; "none": go without one. NULL changes nothing.
+LG_MUST_CHECK struct lg_error *lg_session_use_dac(struct lg_session *session, const char *file);
 
 // Says in a report what it is about, and what its target could not tell. The shell and the prompt do it
 // for every command.

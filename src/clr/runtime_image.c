@@ -207,66 +207,14 @@ static bool version_from_info(const struct lg_image *image, char *ret, size_t si
     return write_version(parts, ret, size);
 }
 
-enum { PIECE = 1 << 16, OVERLAP = 64, MAX_SEARCHED = 32 << 20 };
-
-static bool version_in(const char *bytes, size_t len, char *ret, size_t size)
-{
-    static const char mark[] = "@(#)Version ";
-    const char *found = memmem(bytes, len, mark, sizeof(mark) - 1);
-    char text[OVERLAP];
-    if (!found)
-        return false;
-    size_t left = len - (size_t)(found - bytes) - (sizeof(mark) - 1);
-    snprintf(text, sizeof(text), "%.*s", (int)(left < sizeof(text) ? left : sizeof(text) - 1),
-             found + sizeof(mark) - 1);
-    uint32_t parts[3];
-    return sscanf(text, "%2u.%2u.%9u", &parts[0], &parts[1], &parts[2]) == 3
-           && write_version(parts, ret, size);
-}
-
-// In pieces that overlap, so that the string is found across their borders too.
-static bool version_in_range(struct lg_target *target, uint64_t start, uint64_t end, char *ret,
-                             size_t size)
-{
-    _cleanup_free_ char *piece = malloc(PIECE);
-    while (piece && start < end) {
-        size_t want = end - start < PIECE ? (size_t)(end - start) : PIECE;
-        size_t got = lg_target_read(target, start, piece, want);
-        if (version_in(piece, got, ret, size))
-            return true;
-        if (got < want || got <= OVERLAP)
-            return false;
-        start += want == end - start ? want : want - OVERLAP;
-    }
-    return false;
-}
-
-static bool version_in_ranges(const struct lg_image *image, unsigned access, char *ret, size_t size)
-{
-    uint64_t searched = 0;
-    for (size_t i = 0; i < image->target->ranges.len; i++) {
-        const struct lg_range *range = &image->target->ranges.at[i];
-        if (range->start < image->base || range->start >= image->end || range->access != access)
-            continue;
-        searched += range->end - range->start;
-        if (searched > MAX_SEARCHED)
-            return false;
-        if (version_in_range(image->target, range->start, range->end, ret, size))
-            return true;
-    }
-    return false;
-}
-
-// It is among the variables (measured on 8.0.33, 10.0.12), on 10.0.12 right before the descriptor; else
-// among the constants.
+// It is among the variables (measured on 8.0.33, 10.0.12).
 static bool version_from_text(const struct lg_image *image, char *ret, size_t size)
 {
-    uint64_t at, len;
-    if (lg_image_symbol(image, "DotNetRuntimeContractDescriptor", &at, &len) && at > OVERLAP * 8
-        && version_in_range(image->target, at - OVERLAP * 8, at, ret, size))
-        return true;
-    return version_in_ranges(image, LG_READ | LG_WRITE, ret, size)
-           || version_in_ranges(image, LG_READ, ret, size);
+    char text[64];
+    uint32_t parts[3];
+    return lg_image_text(image, "@(#)Version ", text, sizeof(text))
+           && sscanf(text, "@(#)Version %2u.%2u.%9u", &parts[0], &parts[1], &parts[2]) == 3
+           && write_version(parts, ret, size);
 }
 
 bool lg_runtime_image_version(const struct lg_image *image, char *ret, size_t size)

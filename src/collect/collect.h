@@ -2,6 +2,7 @@
 #ifndef LG_COLLECT_COLLECT_H
 #define LG_COLLECT_COLLECT_H
 
+#include "dac/dac.h"
 #include "graph/graph.h"
 #include "graph/index.h"
 #include "graph/paths.h"
@@ -34,6 +35,11 @@ struct lg_root {
     const char
         *name; // statics: "Declaring.Type.field"; registers: "rbx"; else NULL. Owned by the roots.
     const struct lg_managed_thread *thread; // thread statics, stacks, frames; else NULL
+    // Of what the DAC tells of a stack:
+    bool is_interior, is_pinned;
+    uint64_t sp, ip;   // Of the frame.
+    const char *frame; // Its method, or what the runtime calls a Frame of its own; NULL: unknown.
+    const char *place; // "rbp-28", "rsi"; NULL: unknown.
 };
 
 struct lg_roots {
@@ -44,8 +50,10 @@ struct lg_roots {
 };
 
 // Reads every kind of root. Needs all method tables known: after a walk of the whole heap. `index`
-// resolves what conservative words point into.
+// resolves what words on stacks point into. Which words count `dac` tells; if it is NULL, or cannot tell
+// of a thread, every one does that points into an object, and `incomplete` says so, and why (`no_dac`).
 LG_MUST_CHECK struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *index,
+                                                struct lg_dac *dac, const char *no_dac,
                                                 struct lg_roots **ret);
 void lg_roots_free(struct lg_roots *roots);
 LG_DEFINE_FREEP(lg_roots)

@@ -3,6 +3,8 @@
 #define LG_COLLECT_COLLECT_PRIV_H
 
 #include "collect/collect.h"
+#include "heap/window.h"
+#include "util/error.h"
 
 // The managed LoaderAllocator objects, by the native one that they stand for: `objects` maps the native
 // address to an index into the handle list (lg_clr_handles), whose object it is. Every LoaderAllocator
@@ -22,5 +24,30 @@ bool lg_frozen_nodes_add(const struct lg_heap_graph *graph, lg_nodes *ret);
 
 // The field of that name of a type, or NULL.
 const struct lg_field *lg_field_find(struct lg_clr *clr, const struct lg_type *type, const char *name);
+
+// ---- roots.c and stack_roots.c ----
+
+struct collector {
+    struct lg_heap *heap;
+    struct lg_clr *clr;
+    struct lg_target *target;
+    const struct lg_index *index;
+    struct lg_roots *roots;
+    struct window window;
+    struct lg_dac *dac; // NULL: none, and `no_dac` says why.
+    const char *no_dac;
+    struct lg_map loader_objects; // lg_loader_objects_find()
+};
+LG_MUST_CHECK struct lg_error *lg_roots_add(struct collector *c, struct lg_root root);
+// Kept by the roots; NULL: out of memory.
+char *lg_roots_name(struct lg_roots *roots, const char *format, ...) LG_PRINTF(2, 3);
+LG_MUST_CHECK struct lg_error *lg_roots_incomplete(struct lg_roots *roots, const char *format, ...)
+    LG_PRINTF(2, 3);
+// The same of roots that there may be beside those found.
+#define lg_roots_missing(roots, ...) \
+    ((roots)->is_missing_some = true, lg_roots_incomplete(roots, __VA_ARGS__))
+bool lg_roots_is_object(const struct collector *c, uint64_t address);
+
+LG_MUST_CHECK struct lg_error *lg_roots_collect_stacks(struct collector *c);
 
 #endif

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collect/collect.h"
-#include "heap/window.h"
+#include "collect/collect_priv.h"
 #include "util/error.h"
 
 const char *lg_root_kind_name(enum lg_root_kind kind)
@@ -24,21 +23,12 @@ const char *lg_root_kind_name(enum lg_root_kind kind)
     return names[kind];
 }
 
-struct collector {
-    struct lg_heap *heap;
-    struct lg_clr *clr;
-    struct lg_target *target;
-    const struct lg_index *index;
-    struct lg_roots *roots;
-    struct window window;
-};
-
-static struct lg_error *add_root(struct collector *c, struct lg_root root)
+struct lg_error *lg_roots_add(struct collector *c, struct lg_root root)
 {
     return lg_vec_push(&c->roots->all, root) ? NULL : &lg_no_memory;
 }
 
-LG_PRINTF(2, 3) static char *keep_name(struct lg_roots *roots, const char *format, ...)
+char *lg_roots_name(struct lg_roots *roots, const char *format, ...)
 {
     char *name;
     va_list args;
@@ -53,7 +43,7 @@ LG_PRINTF(2, 3) static char *keep_name(struct lg_roots *roots, const char *forma
     return NULL;
 }
 
-LG_PRINTF(2, 3) static struct lg_error *say_incomplete(struct lg_roots *roots, const char *format, ...)
+struct lg_error *lg_roots_incomplete(struct lg_roots *roots, const char *format, ...)
 {
     char *sentence;
     va_list args;
@@ -67,9 +57,6 @@ LG_PRINTF(2, 3) static struct lg_error *say_incomplete(struct lg_roots *roots, c
     return &lg_no_memory;
 }
 
-// The same of roots that there may be beside those found.
-#define say_missing(roots, ...) ((roots)->is_missing_some = true, say_incomplete(roots, __VA_ARGS__))
-
 // Slots lie close together and come in order: a window saves a system call for each.
 static uint64_t word_at(struct collector *c, uint64_t address)
 {
@@ -82,7 +69,7 @@ static uint64_t word_at(struct collector *c, uint64_t address)
     return value;
 }
 
-static bool is_object(const struct collector *c, uint64_t address)
+bool lg_roots_is_object(const struct collector *c, uint64_t address)
 {
     return lg_index_node(c->index, address) != LG_NO_NODE;
 }
@@ -98,27 +85,28 @@ static struct lg_error *collect_statics(struct collector *c)
         if (object == 0)
             continue;
         const struct lg_type *type = lg_clr_type(c->clr, statics[i].mt);
-        wild += !type || !is_object(c, object);
-        if (!type || !is_object(c, object))
+        wild += !type || !lg_roots_is_object(c, object);
+        if (!type || !lg_roots_is_object(c, object))
             continue;
         collectible += (type->flags & LG_TYPE_COLLECTIBLE) != 0;
         const char *name =
-            keep_name(c->roots, "%s.%s", lg_clr_type_name(c->clr, type), statics[i].field);
+            lg_roots_name(c->roots, "%s.%s", lg_clr_type_name(c->clr, type), statics[i].field);
         if (!name)
             return &lg_no_memory;
         enum lg_root_kind kind = statics[i].thread ? LG_ROOT_THREAD_STATIC : LG_ROOT_STATIC;
         struct lg_root root = { object, statics[i].slot, kind, false, name, statics[i].thread };
-        err = add_root(c, root);
+        err = lg_roots_add(c, root);
     }
     if (!err && wild)
-        err =
-            say_missing(c->roots, "%llu static slots hold what is no object", (unsigned long long)wild);
+        err = lg_roots_missing(c->roots, "%llu static slots hold what is no object",
+                               (unsigned long long)wild);
     // They live as long as their LoaderAllocator, which something else has to keep.
     if (!err && collectible)
-        err = say_incomplete(c->roots,
-                             "%llu statics of collectible assemblies are taken as roots, as long as "
-                             "those are loaded: what keeps them loaded is another question",
-                             (unsigned long long)collectible);
+        err =
+            lg_roots_incomplete(c->roots,
+                                "%llu statics of collectible assemblies are taken as roots, as long as "
+                                "those are loaded: what keeps them loaded is another question",
+                                (unsigned long long)collectible);
     return err;
 }
 
@@ -133,13 +121,13 @@ static struct lg_error *collect_thread_roots(struct collector *c)
             thread_roots[i].object, thread_roots[i].slot, LG_ROOT_THREAD_STATIC, false, NULL,
             thread_roots[i].thread
         };
-        if (is_object(c, root.object))
-            err = add_root(c, root);
+        if (lg_roots_is_object(c, root.object))
+            err = lg_roots_add(c, root);
         else
             wild++;
     }
     if (!err && wild)
-        err = say_missing(c->roots, "%zu tables of thread statics are no objects", wild);
+        err = lg_roots_missing(c->roots, "%zu tables of thread statics are no objects", wild);
     return err;
 }
 
@@ -169,21 +157,22 @@ static struct lg_error *collect_handles(struct collector *c)
         if (!lg_handle_is_strong(handles[i].kind))
             continue;
         counted += handles[i].kind == LG_HANDLE_REFCOUNTED;
-        wild += !is_object(c, handles[i].object);
+        wild += !lg_roots_is_object(c, handles[i].object);
         struct lg_root root = { .object = handles[i].object,
                                 .slot = handles[i].address,
                                 .kind = kind_of_handle(handles[i].kind) };
-        if (is_object(c, root.object))
-            err = add_root(c, root);
+        if (lg_roots_is_object(c, root.object))
+            err = lg_roots_add(c, root);
     }
     if (!err && counted)
-        err = say_incomplete(c->roots,
-                             "%llu ref-counted handles are taken as strong: .NET 10 does not tell their "
-                             "counts from outside",
-                             (unsigned long long)counted);
+        err = lg_roots_incomplete(
+            c->roots,
+            "%llu ref-counted handles are taken as strong: .NET 10 does not tell their "
+            "counts from outside",
+            (unsigned long long)counted);
     if (!err && wild)
-        err = say_missing(c->roots, "%llu strong handles hold what is no object",
-                          (unsigned long long)wild);
+        err = lg_roots_missing(c->roots, "%llu strong handles hold what is no object",
+                               (unsigned long long)wild);
     return err;
 }
 
@@ -198,80 +187,15 @@ static struct lg_error *collect_finalizers(struct collector *c)
             struct lg_root root = { .object = word_at(c, slot),
                                     .slot = slot,
                                     .kind = LG_ROOT_FINALIZER };
-            if (is_object(c, root.object))
-                err = add_root(c, root);
+            if (lg_roots_is_object(c, root.object))
+                err = lg_roots_add(c, root);
             else
                 wild++;
         }
     }
     if (!err && wild)
-        err = say_missing(c->roots, "%llu entries of the finalizer queue hold what is no object",
-                          (unsigned long long)wild);
-    return err;
-}
-
-// A word that points at an object or into one. Interior pointers are as good as any: spans and by-refs.
-static uint64_t object_of_word(struct collector *c, uint64_t word)
-{
-    if (!lg_heap_segment_at(c->heap, word))
-        return 0;
-    lg_node node = lg_index_before(c->index, word);
-    struct lg_object object;
-    if (node == LG_NO_NODE || !lg_heap_object_at(c->heap, lg_index_address(c->index, node), &object)
-        || word - object.address >= object.size)
-        return 0;
-    return object.address;
-}
-
-static struct lg_error *collect_stack(struct collector *c, const struct lg_managed_thread *thread)
-{
-    struct lg_error *err = NULL;
-    for (unsigned i = 0; i < LG_REGISTERS && !err; i++) {
-        const char *name = lg_target_register_name(c->target, i);
-        if (!name)
-            continue;
-        uint64_t object = object_of_word(c, thread->thread->registers[i]);
-        struct lg_root root = { object, 0, LG_ROOT_STACK, true, name, thread };
-        if (object)
-            err = add_root(c, root);
-    }
-    uint64_t slot = (thread->stack_low + 7) & ~UINT64_C(7);
-    for (; slot + 8 <= thread->stack_high && !err; slot += 8) {
-        const uint8_t *bytes = window_at(&c->window, slot, 8, thread->stack_high);
-        if (!bytes)
-            return say_missing(c->roots,
-                               "the stack of thread 0x%x ends at 0x%llx, before its mapping does",
-                               thread->os_id, (unsigned long long)slot);
-        uint64_t word;
-        memcpy(&word, bytes, sizeof(word));
-        uint64_t object = object_of_word(c, word);
-        struct lg_root root = { object, slot, LG_ROOT_STACK, true, NULL, thread };
-        if (object)
-            err = add_root(c, root);
-    }
-    if (!err && thread->stack_is_cut)
-        err = say_missing(c->roots, "the stack of thread 0x%x was searched up to 0x%llx only",
-                          thread->os_id, (unsigned long long)thread->stack_high);
-    return err;
-}
-
-static struct lg_error *collect_stacks(struct collector *c)
-{
-    const struct lg_managed_thread *threads;
-    size_t count, missing = 0;
-    struct lg_error *err = lg_clr_threads(c->clr, &threads, &count);
-    for (size_t i = 0; i < count && !err; i++) {
-        bool gone = threads[i].os_id == 0 || threads[i].state & 0xc00; // unstarted, dead
-        if (threads[i].thread && threads[i].thread->has_registers && threads[i].stack_high)
-            err = collect_stack(c, &threads[i]);
-        else
-            missing += !gone;
-    }
-    if (!err && missing)
-        err = say_missing(c->roots, "the stacks of %zu managed threads could not be read", missing);
-    if (!err)
-        err = say_incomplete(
-            c->roots, "stack roots are conservative: every word that points into an object counts");
+        err = lg_roots_missing(c->roots, "%llu entries of the finalizer queue hold what is no object",
+                               (unsigned long long)wild);
     return err;
 }
 
@@ -285,23 +209,28 @@ static int by_kind_and_slot(const void *a, const void *b)
     return x->object < y->object ? -1 : x->object > y->object;
 }
 
-struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *index,
-                                  struct lg_roots **ret)
+struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *index, struct lg_dac *dac,
+                                  const char *no_dac, struct lg_roots **ret)
 {
     _cleanup_(lg_roots_freep) struct lg_roots *roots = calloc(1, sizeof(*roots));
     if (!roots)
         return &lg_no_memory;
     struct lg_clr *clr = lg_heap_clr(heap);
-    struct collector c = {
-        .heap = heap, .clr = clr, .target = lg_clr_target(clr), .index = index, .roots = roots
-    };
+    struct collector c = { .heap = heap,
+                           .clr = clr,
+                           .target = lg_clr_target(clr),
+                           .index = index,
+                           .roots = roots,
+                           .dac = dac,
+                           .no_dac = no_dac };
     struct lg_error *err = window_init(&c.window, c.target);
     struct lg_error *(*const parts[])(struct collector *) = { collect_statics, collect_thread_roots,
                                                               collect_handles, collect_finalizers,
-                                                              collect_stacks };
+                                                              lg_roots_collect_stacks };
     for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !err; i++)
         err = parts[i](&c);
     window_deinit(&c.window);
+    lg_map_free(&c.loader_objects);
     if (err)
         return err;
     if (roots->all.len > 1)

@@ -1,6 +1,7 @@
 #include "target/image.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "target/notes.h"
@@ -13,7 +14,9 @@ enum {
     DYNAMIC_MAX = 1024,
     CHAIN_MAX = 1 << 14,
     NOTES_MAX = 1 << 14,
-    NAME_MAX_LEN = 255
+    NAME_MAX_LEN = 255,
+    TEXT_PIECE = 1 << 16,
+    TEXT_SEARCHED = 64 << 20, // The single-file hosts of .NET 10 have 12 MB to search.
 };
 
 // The program headers of the image at `base`; 0 if it is none.
@@ -218,6 +221,48 @@ size_t lg_image_build_id(const struct lg_image *image, uint8_t id[LG_BUILD_ID_MA
             return len;
     }
     return 0;
+}
+
+// In pieces that overlap, so that text across their borders is found too.
+static bool text_between(const struct lg_image *image, uint64_t start, uint64_t end, const char *mark,
+                         char *buf, size_t size)
+{
+    size_t len = strlen(mark);
+    _cleanup_free_ char *piece = malloc(TEXT_PIECE);
+    while (piece && start < end) {
+        size_t want = end - start < TEXT_PIECE ? (size_t)(end - start) : TEXT_PIECE;
+        size_t got = lg_target_read(image->target, start, piece, want);
+        const char *found = memmem(piece, got, mark, len);
+        if (found) {
+            start += (uint64_t)(found - piece);
+            buf[lg_target_read(image->target, start, buf, size - 1)] = 0;
+            return true;
+        }
+        if (got < want || want < TEXT_PIECE)
+            return false;
+        start += want - len;
+    }
+    return false;
+}
+
+bool lg_image_text(const struct lg_image *image, const char *mark, char *buf, size_t size)
+{
+    Elf64_Phdr headers[HEADERS_MAX];
+    size_t count = read_headers(image->target, image->base, headers);
+    uint64_t searched = 0;
+    for (size_t i = 0; i < count * 2; i++) {
+        const Elf64_Phdr *ph = &headers[i % count];
+        unsigned wanted = i < count ? PF_R | PF_W : PF_R;
+        uint64_t start = image->bias + ph->p_vaddr;
+        if (ph->p_type != PT_LOAD || (ph->p_flags & (PF_R | PF_W | PF_X)) != wanted)
+            continue;
+        if (ph->p_filesz > TEXT_SEARCHED - searched)
+            return false;
+        searched += ph->p_filesz;
+        if (text_between(image, start, start + ph->p_filesz, mark, buf, size))
+            return true;
+    }
+    return false;
 }
 
 bool lg_images_each(struct lg_target *target, bool (*each)(const struct lg_image *image, void *data),

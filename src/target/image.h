@@ -34,6 +34,9 @@ bool lg_image_symbol(const struct lg_image *image, const char *name, uint64_t *a
                      uint64_t *size_ret);
 // Length of the build-id written to `id`, 0 if none is readable.
 size_t lg_image_build_id(const struct lg_image *image, uint8_t id[LG_BUILD_ID_MAX]);
+// The text from the first `mark` on, in what the image maps: variables first, then constants. Ends with
+// NUL, at the latest where `buf` does. False if there is none, or it is farther in than anyone looks.
+bool lg_image_text(const struct lg_image *image, const char *mark, char *buf, size_t size);
 
 // Calls `each` for every mapped file that starts (offset 0) with an ELF header; stops when it returns
 // true. Returns whether it did.

@@ -1,0 +1,261 @@
+// `clrstack`: the managed stacks of all threads, and where in them references are.
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/support.h"
+#include "util/cancel.h"
+
+enum { NAME_KEPT = 1024 };
+
+static const struct lg_column ref_columns[] = {
+    { "place", "", LG_CELL_TEXT },     { "slot", "", LG_CELL_ADDRESS }, { "value", "", LG_CELL_ADDRESS },
+    { "object", "", LG_CELL_ADDRESS }, { "mt", "", LG_CELL_ADDRESS },   { "type", "", LG_CELL_TEXT },
+    { "interior", "", LG_CELL_BOOL },  { "pinned", "", LG_CELL_BOOL },
+};
+static const struct lg_column frame_columns[] = {
+    { "sp", "", LG_CELL_ADDRESS },       { "ip", "", LG_CELL_ADDRESS },
+    { "frame", "", LG_CELL_ADDRESS },    { "kind", "", LG_CELL_TEXT },
+    { "method", "", LG_CELL_TEXT },      { "method_desc", "", LG_CELL_ADDRESS },
+    { "references", "", LG_CELL_TABLE },
+};
+static const struct lg_column thread_columns[] = {
+    { "os_id", "OSID", LG_CELL_COUNT },      { "managed_id", "ID", LG_CELL_COUNT },
+    { "thread", "THREAD", LG_CELL_ADDRESS }, { "name", "NAME", LG_CELL_TEXT },
+    { "missing", "MISSING", LG_CELL_TEXT },  { "frames", "FRAMES", LG_CELL_TABLE },
+};
+static const struct lg_table_spec ref_spec = LG_TABLE_SPEC("references", ref_columns, 0);
+static const struct lg_table_spec frame_spec = LG_TABLE_SPEC("frames", frame_columns, 0);
+static const struct lg_table_spec thread_spec =
+    LG_TABLE_SPEC("threads", thread_columns, LG_TABLE_HIDDEN | LG_TABLE_MAIN);
+
+struct printer {
+    struct lg_report *report;
+    struct lg_heap *heap;
+    struct lg_clr *clr;
+    struct lg_dac *dac;
+    struct lg_table *table;
+    bool refs;
+};
+
+static void cell_address(struct lg_table *table, uint64_t address)
+{
+    if (address)
+        lg_cell_number(table, address);
+    else
+        lg_cell_null(table);
+}
+
+// ---- references ----
+
+// The object that a reference leads to. Null, and what leads outside the heap, is none.
+static bool find_object(const struct printer *printer, const struct lg_dac_ref *ref,
+                        struct lg_object *object)
+{
+    if (!ref->object || !lg_heap_segment_at(printer->heap, ref->object))
+        return false;
+    return ref->is_interior ? lg_heap_object_containing(printer->heap, ref->object, object)
+                            : lg_heap_object_at(printer->heap, ref->object, object);
+}
+
+static void write_ref(const struct printer *printer, const struct lg_dac_ref *ref,
+                      const struct lg_object *object)
+{
+    char slot[32] = "";
+    if (ref->slot)
+        snprintf(slot, sizeof(slot), "%016" PRIx64, ref->slot);
+    lg_report_line(printer->report, "        %s%s%s", ref->place[0] ? ref->place : "slot",
+                   ref->slot ? ": " : ":", slot);
+    lg_report_line(printer->report, "          -> %012" PRIx64 "     %s%s%s",
+                   object ? object->address : ref->object,
+                   object ? lg_clr_type_name(printer->clr, object->type) : "",
+                   ref->is_interior ? " (interior)" : "", ref->is_pinned ? " (pinned)" : "");
+}
+
+static void add_ref(const struct printer *printer, struct lg_table *table, const struct lg_dac_ref *ref,
+                    const struct lg_object *object)
+{
+    lg_cell_text(table, ref->place[0] ? ref->place : NULL);
+    cell_address(table, ref->slot);
+    lg_cell_number(table, ref->object);
+    cell_address(table, object ? object->address : 0);
+    cell_address(table, object ? object->type->mt : 0);
+    lg_cell_name(table, object ? lg_clr_type_name(printer->clr, object->type) : NULL);
+    lg_cell_bool(table, ref->is_interior);
+    lg_cell_bool(table, ref->is_pinned);
+}
+
+static void report_refs(const struct printer *printer, struct lg_table *frames,
+                        const struct lg_dac_stack *stack, size_t frame)
+{
+    struct lg_table *table = lg_cell_table(frames, &ref_spec);
+    for (size_t i = 0; i < stack->refs.len; i++) {
+        const struct lg_dac_ref *ref = &stack->refs.at[i];
+        struct lg_object object;
+        if (ref->frame != frame || !ref->object)
+            continue;
+        bool found = find_object(printer, ref, &object);
+        write_ref(printer, ref, found ? &object : NULL);
+        add_ref(printer, table, ref, found ? &object : NULL);
+    }
+}
+
+// ---- frames ----
+
+// The runtime's own Frames are in brackets; SOS prints what belongs to them in lower case.
+static void write_frame(const struct printer *printer, const struct lg_dac_frame *frame)
+{
+    if (frame->frame)
+        lg_report_line(printer->report, "%016" PRIX64 " %016" PRIx64 " [%s: %016" PRIx64 "] %s",
+                       frame->sp, frame->ip, frame->kind ? frame->kind : "Frame", frame->frame,
+                       frame->name ? frame->name : "");
+    else
+        lg_report_line(printer->report, "%016" PRIX64 " %016" PRIX64 " %s", frame->sp, frame->ip,
+                       frame->name ? frame->name : "<unknown>");
+}
+
+static void report_frame(const struct printer *printer, struct lg_table *table,
+                         const struct lg_dac_stack *stack, size_t i)
+{
+    const struct lg_dac_frame *frame = &stack->frames.at[i];
+    // What is called before the first managed frame has no method and no Frame: native code.
+    write_frame(printer, frame);
+    lg_cell_number(table, frame->sp);
+    lg_cell_number(table, frame->ip);
+    cell_address(table, frame->frame);
+    lg_cell_name(table, frame->kind);
+    lg_cell_text(table, frame->name);
+    cell_address(table, frame->method);
+    if (printer->refs)
+        report_refs(printer, table, stack, i);
+    else
+        lg_cell_null(table);
+}
+
+// ---- threads ----
+
+static void begin_thread(const struct printer *printer, const struct lg_managed_thread *thread,
+                         const char *missing)
+{
+    lg_report_line(printer->report, "OS Thread Id: 0x%" PRIx32, thread->os_id);
+    lg_cell_number(printer->table, thread->os_id);
+    lg_cell_number(printer->table, thread->id);
+    lg_cell_number(printer->table, thread->address);
+    _cleanup_free_ char *name = lg_thread_name(printer->clr, thread, NAME_KEPT);
+    lg_cell_text(printer->table, name);
+    lg_cell_text(printer->table, missing);
+    if (missing)
+        lg_report_incomplete(printer->report, "thread 0x%" PRIx32 ": %s", thread->os_id, missing);
+}
+
+static void report_stack(const struct printer *printer, const struct lg_managed_thread *thread,
+                         const struct lg_dac_stack *stack)
+{
+    begin_thread(printer, thread, stack->cut);
+    struct lg_table *table = lg_cell_table(printer->table, &frame_spec);
+    if (stack->frames.len > 0)
+        lg_report_line(printer->report, "        Child SP               IP Call Site");
+    for (size_t i = 0; i < stack->frames.len; i++)
+        report_frame(printer, table, stack, i);
+}
+
+static struct lg_error *report_thread(const struct printer *printer,
+                                      const struct lg_managed_thread *thread)
+{
+    _cleanup_(lg_dac_stack_deinit) struct lg_dac_stack stack = { .cut = NULL };
+    unsigned wanted = LG_DAC_FRAMES | (printer->refs ? LG_DAC_REFS : 0);
+    if (!thread->thread || !thread->stack_high) {
+        begin_thread(printer, thread, "its registers or its stack are not known");
+        lg_cell_table(printer->table, &frame_spec);
+        return NULL;
+    }
+    struct lg_error *err = lg_dac_stack_read(printer->dac, thread->os_id, thread->stack_low,
+                                             thread->stack_high, wanted, &stack);
+    enum lg_error_kind kind = err ? lg_error_kind(err) : LG_ERR_OS;
+    if (err && kind != LG_ERR_CORRUPT && kind != LG_ERR_UNSUPPORTED)
+        return err;
+    if (!err) {
+        report_stack(printer, thread, &stack);
+        return NULL;
+    }
+    begin_thread(printer, thread, lg_error_message(err)); // The others may well have theirs.
+    lg_cell_table(printer->table, &frame_spec);
+    lg_error_free(err);
+    return NULL;
+}
+
+static bool is_gone(const struct lg_managed_thread *thread)
+{
+    return thread->os_id == 0 || thread->state & 0xc00; // unstarted, dead
+}
+
+static struct lg_error *report_threads(struct printer *printer, const struct lg_args *args)
+{
+    const struct lg_managed_thread *threads;
+    size_t count, shown = 0;
+    uint64_t only = lg_args_number(args, "thread", 0);
+    struct lg_error *err = lg_clr_threads(printer->clr, &threads, &count);
+    printer->table = lg_report_table(printer->report, &thread_spec);
+    for (size_t i = 0; i < count && !err; i++) {
+        if (is_gone(&threads[i]) || (only && threads[i].os_id != only))
+            continue;
+        err = report_thread(printer, &threads[i]);
+        shown++;
+        if (!err && lg_cancelled())
+            err = &lg_was_cancelled;
+    }
+    if (!err && only && shown == 0)
+        err = lg_error_new(LG_ERR_NOT_FOUND, "no managed thread 0x%" PRIx64 "; 'clrstack' lists them",
+                           only);
+    return err;
+}
+
+static struct lg_error *check_args(const struct lg_args *args)
+{
+    return lg_args_expect(args, 0, 0);
+}
+
+static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
+                            struct lg_report **ret)
+{
+    struct lg_dac *dac;
+    struct lg_error *err = lg_session_dac(session, &dac);
+    if (err)
+        return err;
+    _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("clrstack");
+    if (!report)
+        return &lg_no_memory;
+    struct printer printer = { .report = report,
+                               .heap = lg_session_heap(session),
+                               .clr = lg_session_clr(session),
+                               .dac = dac,
+                               .refs = lg_args_has(args, "gc") };
+    lg_report_fact_text(report, "dac", lg_dac_path(dac));
+    err = report_threads(&printer, args);
+    if (err)
+        return err;
+    if (lg_report_failed(report))
+        return &lg_no_memory;
+    *ret = lg_steal(report);
+    return NULL;
+}
+
+static const struct lg_option options[] = {
+    { "gc", LG_OPT_FLAG, NULL, "with each frame's references: where they are, and to what" },
+    { "thread", LG_OPT_ADDRESS, "OSID", "only this thread, as the runtime numbers it (hex)" },
+    { "all", LG_OPT_FLAG, NULL, NULL }, // SOS's word for what happens anyway.
+    { 0 },
+};
+
+static const char details[] = "TODO";
+
+const struct lg_command lg_cmd_clrstack = {
+    .name = "clrstack",
+    .usage = "[-gc] [-thread OSID]",
+    .summary = "the managed stacks of all threads",
+    .details = details,
+    .options = options,
+    .needs = LG_NEEDS_HEAP,
+    .check = check_args,
+    .run = run,
+};

@@ -1,0 +1,69 @@
+// linger's side of the helper: requests, and what it answers while they are open.
+#ifndef LG_DAC_HOST_H
+#define LG_DAC_HOST_H
+
+#include "dac/com.h"
+#include "dac/dac.h"
+#include "dac/wire.h"
+#include "target/image.h"
+#include "util/map.h"
+
+struct lg_dac {
+    struct lg_target *target; // Borrowed.
+    struct lg_image image;
+    struct lg_dac_options options;
+    char *given; // options.file
+    char *path;  // of what was loaded
+
+    int socket; // -1: no helper runs
+    int pid;
+    uint64_t rss;    // Of linger when the helper came from it.
+    unsigned starts; // Of helpers.
+
+    struct lg_map name_of_method; // -> index of names, UINT32_MAX: it has none
+    LG_VEC(char *) names;
+};
+
+struct lg_dac_arg {
+    enum lg_dac_arg_kind kind;
+    uint64_t value;
+    const void *in;
+    void *out;
+    uint32_t size;
+};
+#define LG_VALUE(v) \
+    { \
+        .kind = LG_DAC_VALUE, .value = (uint64_t)(v) \
+    }
+#define LG_OUT(pointer, len) \
+    { \
+        .kind = LG_DAC_OUT, .out = (pointer), .size = (uint32_t)(len) \
+    }
+#define LG_IN(pointer, len) \
+    { \
+        .kind = LG_DAC_IN, .in = (pointer), .size = (uint32_t)(len) \
+    }
+#define LG_OBJECT \
+    { \
+        .kind = LG_DAC_OBJECT \
+    }
+
+struct lg_dac_result {
+    int32_t hresult;
+    uint32_t object; // UINT32_MAX: none
+};
+// An error is the helper's end; what the DAC answered is in `ret`.
+LG_MUST_CHECK struct lg_error *lg_dac_call(struct lg_dac *dac, uint32_t object, uint32_t slot,
+                                           const struct lg_dac_arg *args, size_t count,
+                                           struct lg_dac_result *ret);
+#define LG_DAC_CALL(dac, object, slot, ret, ...) \
+    lg_dac_call((dac), (object), (slot), (const struct lg_dac_arg[]){ __VA_ARGS__ }, \
+                sizeof((const struct lg_dac_arg[]){ __VA_ARGS__ }) / sizeof(struct lg_dac_arg), (ret))
+// Gives an interface back. UINT32_MAX is none.
+void lg_dac_release(struct lg_dac *dac, uint32_t object);
+
+// Has the helper hold a copy of this memory at its own address. `*ok_ret`: there was room for it.
+LG_MUST_CHECK struct lg_error *lg_dac_map(struct lg_dac *dac, uint64_t start, uint64_t end,
+                                          bool *ok_ret);
+
+#endif
