@@ -247,7 +247,23 @@ static const struct lg_option options[] = {
     { 0 },
 };
 
-static const char details[] = "TODO";
+static const char details[] =
+    "Frames of managed methods, the innermost first, and in brackets the runtime's own between them.\n"
+    "-gc adds where each frame keeps references, as the JIT described it: a slot beside a register,\n"
+    "or a register. An interior one leads into an object.\n"
+    "\n"
+    "It takes the runtime's own libmscordaccore.so, which must be beside it, or be named by --dac;\n"
+    "it runs in a process of its own that can neither open files nor reach the network.\n"
+    "\n"
+    "  $ linger clrstack 3370 -gc -thread d34\n"
+    "  OS Thread Id: 0xd34\n"
+    "          Child SP               IP Call Site\n"
+    "  00007F5A8A1FCB50 00007f67000a3f16 [InlinedCallFrame: 00007f5a8a1fcb50]\n"
+    "  00007F5A8A1FCB40 00007F6680AAA7F1 System.Threading.Thread.Sleep(Int32)\n"
+    "  00007F5A8A1FCBE0 00007F668189768E Threads.Wait(A4_Local)\n"
+    "          rbp-8: 00007f5a8a1fcbe8\n"
+    "            -> 7f5aa99a6318     A4_Local\n"
+    "  ...";
 
 const struct lg_command lg_cmd_clrstack = {
     .name = "clrstack",

@@ -1,0 +1,129 @@
+"""Managed stacks and the references on them: equal to ClrMD's on the same core, thread by thread; on a live process too.
+
+ClrMD asks the same DAC, but in its own process and with its own reading of memory: what is compared is all that lies between.
+"""
+import collections
+import re
+import shutil
+
+import pytest
+
+from lab import MODES, runtime_folder
+from test_schema import check
+
+every = pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES] + [("Web", "workstation"), ("Leak", "server")])
+
+
+def number(text):
+    return int(text, 16) if text else 0
+
+
+def ours(thread):
+    return collections.Counter((number(r["slot"]), number(r["object"]), "interior" if r["interior"] else "object", f["method"] or f["kind"])
+                               for f in thread["frames"] for r in f["references"] if r["object"])
+
+
+def theirs(thread):
+    """ClrMD tells of a reference into what is no object too, as object 0."""
+    return collections.Counter((number(slot), number(address), kind, frame) for slot, address, kind, frame in thread["stack_roots"] if number(address))
+
+
+@every
+def test_stack_references_are_those_of_clrmd(lab, app, mode):
+    oracle, _ = lab.oracle(app, mode)
+    report = check(lab.said(app, mode, "clrstack -gc"))
+    threads = {t["os_id"]: t for t in report["threads"]}
+    compared = 0
+    for thread in oracle["threads"]:
+        if thread["stack_roots"]:
+            got, expected = ours(threads[thread["os_id"]]), theirs(thread)
+            assert got == expected, f"thread {thread['os_id']}: only linger {got - expected}, only ClrMD {expected - got}"
+            compared += sum(got.values())
+    assert compared > 5
+    assert not [t for t in report["threads"] if t["missing"]]
+
+
+def test_live_and_core_have_the_same_stacks(lab):
+    app = lab.app("Roots", "workstation")
+    live, core = (lab.report(target, "clrstack -gc") for target in (app.pid, lab.core("Roots", "workstation")))
+    for report in (live, core):
+        del report["target"], report["incomplete"], report["dac"]
+    assert live == core
+
+
+def test_text_is_that_of_sos(lab):
+    text = lab.linger("clrstack", lab.core("Roots", "workstation"), "-gc").out
+    assert re.search(r"^OS Thread Id: 0x[0-9a-f]+\n        Child SP               IP Call Site\n"
+                     r"[0-9A-F]{16} [0-9a-f]{16} \[InlinedCallFrame: [0-9a-f]{16}\]", text, re.MULTILINE)
+    assert re.search(r"^[0-9A-F]{16} [0-9A-F]{16} Threads\.Wait\(A4_Local\)\n        rbp-[0-9a-f]+: [0-9a-f]{16}\n"
+                     r"          -> [0-9a-f]{12}     A4_Local$", text, re.MULTILINE)
+
+
+def test_one_thread(lab):
+    core = lab.core("Roots", "workstation")
+    worker = next(t for t in lab.app("Roots", "workstation").truth["threads"] if t["name"] == "roots-worker-1")
+    report = lab.report(core, f"clrstack -thread {worker['os_id']:x}")
+    assert [(t["os_id"], t["name"]) for t in report["threads"]] == [(worker["os_id"], "roots-worker-1")]
+    assert "no managed thread 0x1" in lab.linger("clrstack", core, "-thread", "1", status=3).err
+
+
+# ---- roots ----
+
+@pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES])
+def test_a_local_is_told_with_its_frame_and_slot(lab, app, mode):
+    core = lab.core(app, mode)
+    for local in lab.report(core, "dumpheap -type A4_Local -short")["objects"]:
+        roots = lab.report(core, f"gcroot {local['address']}")["roots"]
+        assert any(root["frame"] == "Threads.Wait(A4_Local)" and re.fullmatch(r"r[a-z0-9]+([+-][0-9a-f]+)?", root["place"]) for root in roots), roots
+        assert all(root["kind"] == "stack" and not root["conservative"] for root in roots)
+
+
+def test_without_the_dac_roots_are_conservative_and_said_to_be(lab):
+    core = lab.core("Roots", "workstation")
+    local = lab.report(core, "dumpheap -type A4_Local -short")["objects"][0]["address"]
+    exact, report = lab.reports(core, [f"gcroot {local}", f"gcroot {local} --dac none"])
+    assert all(root["conservative"] for root in report["roots"]) and report["unique_roots"] >= 1
+    assert any(note.startswith("stack roots are conservative") and "--dac none" in note for note in report["incomplete"])
+    assert not any("conservative" in note for note in exact["incomplete"])
+
+
+# ---- trust ----
+
+def dac_of(lab):
+    return runtime_folder(lab.app("Roots", "workstation").truth["runtime"]) / "libmscordaccore.so"
+
+
+def refused(lab, dac):
+    return lab.linger("clrstack", lab.core("Roots", "workstation"), "--dac", dac, status=3).err
+
+
+def test_a_dac_that_was_brought_along(lab, tmp_path):
+    copy = shutil.copy(dac_of(lab), tmp_path)
+    report = lab.report(lab.core("Roots", "workstation"), f"clrstack --dac {copy}")
+    assert report["dac"] == str(copy) and report["threads"]
+
+
+def test_a_dac_that_others_can_write(lab, tmp_path):
+    copy = tmp_path / "dac.so"
+    shutil.copy(dac_of(lab), copy)
+    copy.chmod(0o664)
+    assert re.search(r"can be written by others than its owner.*chmod go-w", refused(lab, copy))
+
+
+def test_a_dac_of_another_build(lab, tmp_path):
+    copy = tmp_path / "dac.so"
+    copy.write_bytes(dac_of(lab).read_bytes().replace(b"@(#)Version 10.", b"@(#)Version 99."))
+    assert re.search(r"is of another build than the runtime: it says 'Version 99\..*the runtime says 'Version 10\.", refused(lab, copy))
+
+
+def test_what_is_no_dac(lab, tmp_path):
+    text = tmp_path / "dac.so"
+    text.write_text("nothing")
+    assert "is no x86-64 library" in refused(lab, text)
+    assert "No such file" in refused(lab, tmp_path / "missing.so")
+    assert "is no file" in refused(lab, tmp_path)
+
+
+def test_single_file_programs_take_the_dac_of_the_same_build_or_say_which(lab):
+    result = lab.linger("clrstack", lab.app("Roots:single-file", "workstation").pid, status=None)
+    assert "Threads.Wait(A4_Local)" in result.out if result.status == 0 else re.search(r"build-id [0-9a-f]{40}", result.err)
