@@ -54,9 +54,9 @@ static struct lg_error *scan(struct collector *c, const struct lg_managed_thread
     for (; slot < end && end - slot >= 8 && !err; slot += 8) {
         const uint8_t *bytes = window_at(&c->window, slot, 8, end);
         if (!bytes)
-            return lg_roots_incomplete(
-                c->roots, "the stack of thread 0x%x ends at 0x%llx, before its mapping does",
-                thread->os_id, (unsigned long long)slot);
+            return lg_roots_missing(c->roots,
+                                    "the stack of thread 0x%x ends at 0x%llx, before its mapping does",
+                                    thread->os_id, (unsigned long long)slot);
         uint64_t word;
         uint32_t unused;
         memcpy(&word, bytes, sizeof(word));
@@ -235,14 +235,13 @@ static struct lg_error *say_how(struct collector *c, uint64_t wild)
         return lg_roots_incomplete(
             c->roots, "stack roots are conservative: every word that points into an object counts (%s)",
             c->no_dac ? c->no_dac : "no libmscordaccore.so");
-    struct lg_error *err = lg_roots_incomplete(
-        c->roots,
-        "stack roots are those of managed frames: the DAC does not tell what native code of the "
-        "runtime protects by itself (GCPROTECT)");
+    struct lg_error *err =
+        lg_roots_incomplete(c->roots, "stack roots are those of managed frames; in frames of native "
+                                      "code every word that points into an "
+                                      "object counts (conservative)");
     if (!err && wild)
-        err = lg_roots_incomplete(c->roots,
-                                  "%llu stack slots that should hold objects hold something else",
-                                  (unsigned long long)wild);
+        err = lg_roots_missing(c->roots, "%llu stack slots that should hold objects hold something else",
+                               (unsigned long long)wild);
     return err;
 }
 
