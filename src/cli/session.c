@@ -357,13 +357,17 @@ struct lg_error *lg_session_use_dac(struct lg_session *session, const char *file
 static struct lg_error *collect_roots(struct lg_session *session, const struct lg_heap_graph *graph)
 {
     struct lg_dac *dac;
+    _cleanup_(lg_roots_freep) struct lg_roots *roots = NULL;
     struct lg_error *no_dac = lg_session_dac(session, &dac);
     if (no_dac && !session->no_dac)
         return no_dac;
     lg_error_free(no_dac);
     session->doing = "looking for roots";
-    struct lg_error *err =
-        lg_roots_collect(session->heap, graph->index, dac, session->no_dac, &session->roots);
+    struct lg_error *err = lg_roots_collect(session->heap, graph->index, dac, session->no_dac, &roots);
+    if (!err)
+        err = lg_roots_add_gaps(roots, graph);
+    if (!err)
+        session->roots = lg_steal(roots);
     session->doing = NULL;
     return err;
 }

@@ -34,6 +34,8 @@ struct lg_static_list {
     LG_VEC(struct lg_static) all;
     LG_VEC(struct lg_thread_root) roots;
     bool read, roots_read;
+    uint32_t type_count; // How many types were known when it was read.
+    bool is_noted;       // What could not be read has been told.
 };
 
 struct survey {
@@ -186,8 +188,10 @@ static struct lg_error *survey_types(struct survey *s)
         lg_module_types(s->clr, modules[i]->address, each_type, s);
         lg_module_instantiations(s->clr, modules[i]->address, each_type, s);
     }
-    for (uint32_t id = 0; id < lg_clr_type_count(s->clr); id++)
+    for (uint32_t id = 0; id < lg_clr_type_count(s->clr); id++) {
         each_type(s, 0, lg_clr_type_at(s->clr, id)->mt);
+        s->list->type_count = id + 1;
+    }
     while (s->more.len > 0)
         each_type(s, 0, s->more.at[--s->more.len]);
     return s->no_memory ? &lg_no_memory : NULL;
@@ -411,9 +415,10 @@ static struct lg_error *read_statics(struct lg_clr *clr, struct lg_static_list *
         err = lg_steal(s.first);
     if (err)
         return lg_error_context(err, "statics");
-    if (s.unread > 0)
+    if (s.unread > 0 && !list->is_noted)
         lg_target_note(clr->target, "The statics of %zu types could not be read: %s.", s.unread,
                        lg_error_message(s.first));
+    list->is_noted |= s.unread > 0;
     sort_slots(list);
     list->read = true;
     return NULL;
@@ -438,6 +443,12 @@ struct lg_error *lg_clr_statics(struct lg_clr *clr, const struct lg_static **ret
     *ret = list->all.at;
     *count_ret = list->all.len;
     return NULL;
+}
+
+void lg_clr_statics_renew(struct lg_clr *clr)
+{
+    if (clr->statics && clr->statics->type_count != lg_clr_type_count(clr))
+        clr->statics->read = false;
 }
 
 const struct lg_static *lg_clr_static_at(struct lg_clr *clr, uint64_t address)

@@ -55,6 +55,10 @@ struct lg_roots {
 LG_MUST_CHECK struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *index,
                                                 struct lg_dac *dac, const char *no_dac,
                                                 struct lg_roots **ret);
+struct lg_heap_graph;
+// Says in `roots` what a graph lacks: what only missing edges lead to looks dead.
+LG_MUST_CHECK struct lg_error *lg_roots_add_gaps(struct lg_roots *roots,
+                                                 const struct lg_heap_graph *graph);
 void lg_roots_free(struct lg_roots *roots);
 LG_DEFINE_FREEP(lg_roots)
 
@@ -62,7 +66,8 @@ LG_DEFINE_FREEP(lg_roots)
 
 // Edges are the references of all objects, plus dependent handles (primary -> secondary) and collectible
 // types (object -> its LoaderAllocator). A named static slot is no edge of the Object[] that holds it:
-// it is a root, with a name (lg_roots). Only the reversed graph is kept: it answers "who holds this".
+// it is a root, with a name (lg_roots), unless its type is collectible. Only the reversed graph is kept:
+// it answers "who holds this".
 struct lg_heap_graph {
     struct lg_heap *heap;
     struct lg_index *index;
@@ -70,7 +75,8 @@ struct lg_heap_graph {
     LG_VEC(struct lg_handle) dependents; // those that are edges
     struct lg_map loader_objects;        // see collect_priv.h
     struct lg_walk_result walk;
-    uint64_t wild; // references to where no object starts: dropped
+    uint64_t wild;       // references to where no object starts: dropped
+    uint32_t loaderless; // collectible types whose LoaderAllocator is not known: their edges are missing
 };
 LG_MUST_CHECK struct lg_error *lg_heap_graph_build(struct lg_heap *heap, struct lg_heap_graph **ret);
 void lg_heap_graph_free(struct lg_heap_graph *graph);

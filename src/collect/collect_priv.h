@@ -22,6 +22,11 @@ bool lg_root_nodes_add(const struct lg_heap_graph *graph, const struct lg_roots 
 // The same of the objects of the frozen heap.
 bool lg_frozen_nodes_add(const struct lg_heap_graph *graph, lg_nodes *ret);
 
+// A static of a collectible type is no root: its LoaderAllocator keeps the Object[] it lies in, by its
+// field m_slots (dotnet/runtime src/coreclr/vm/threadstatics.cpp, GetThreadLocalStaticBase, has it so of
+// thread statics too).
+bool lg_static_is_collectible(struct lg_clr *clr, const struct lg_static *field);
+
 // The field of that name of a type, or NULL.
 const struct lg_field *lg_field_find(struct lg_clr *clr, const struct lg_type *type, const char *name);
 

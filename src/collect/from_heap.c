@@ -85,6 +85,7 @@ static void note_references(void *self, uint64_t offset, const uint8_t *values, 
         if (target == 0)
             continue;
         // A named slot belongs to its static, which is a root: not to the array that happens to hold it.
+        // (An array of collectible statics is not in build.statics.)
         if (run->has_statics && lg_clr_static_at(clr, worker->object + offset + 8 * i))
             continue;
         note_reference(run->build, worker, run->number, target);
@@ -143,8 +144,12 @@ static struct lg_error *find_static_arrays(struct build *build)
 {
     const struct lg_static *statics;
     size_t count;
-    struct lg_error *err = lg_clr_statics(lg_heap_clr(build->heap), &statics, &count);
+    struct lg_clr *clr = lg_heap_clr(build->heap);
+    lg_clr_statics_renew(clr); // The first pass has made types known.
+    struct lg_error *err = lg_clr_statics(clr, &statics, &count);
     for (size_t i = 0; i < count && !err; i++) {
+        if (lg_static_is_collectible(clr, &statics[i]))
+            continue;
         lg_node node = lg_index_before(build->graph->index, statics[i].slot);
         if (node != LG_NO_NODE
             && !lg_map_put(&build->statics, lg_index_address(build->graph->index, node), 1))
@@ -188,9 +193,11 @@ static struct lg_error *find_loaders(struct build *build)
     struct lg_error *err = lg_loader_objects_find(build->heap, objects);
     for (uint32_t i = 0; i < build->type_count && !err; i++) {
         build->loaders[i] = LG_NO_NODE;
-        uint64_t object = lg_loader_object(clr, objects, lg_clr_type_at(clr, i));
+        const struct lg_type *type = lg_clr_type_at(clr, i);
+        uint64_t object = lg_loader_object(clr, objects, type);
         if (object)
             build->loaders[i] = lg_index_node(build->graph->index, object);
+        build->graph->loaderless += type->flags & LG_TYPE_COLLECTIBLE && build->loaders[i] == LG_NO_NODE;
     }
     return err;
 }

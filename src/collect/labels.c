@@ -111,6 +111,13 @@ bool lg_edge_label(const struct lg_heap_graph *graph, const struct lg_object *fr
     struct hunt hunt = { .to = to };
     buf[0] = 0;
     lg_heap_references(graph->heap, from, hunt_reference, &hunt);
+    const struct lg_static *slot =
+        hunt.found ? lg_clr_static_at(clr, from->address + hunt.offset) : NULL;
+    if (slot && lg_static_is_collectible(clr, slot)) {
+        *link_ret = LG_LINK_FIELD; // What an array of statics holds has names, not indices.
+        snprintf(buf, size, "%s.%s", lg_clr_type_name(clr, lg_clr_type(clr, slot->mt)), slot->field);
+        return true;
+    }
     if (hunt.found && from->type->flags & LG_TYPE_ARRAY) {
         *link_ret = LG_LINK_ELEMENT;
         element_label(clr, from, hunt.offset, buf, size);

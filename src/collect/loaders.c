@@ -69,6 +69,12 @@ struct lg_error *lg_loader_objects_find(struct lg_heap *heap, struct lg_map *obj
     return err;
 }
 
+bool lg_static_is_collectible(struct lg_clr *clr, const struct lg_static *field)
+{
+    const struct lg_type *type = lg_clr_type(clr, field->mt);
+    return type && type->flags & LG_TYPE_COLLECTIBLE;
+}
+
 uint64_t lg_loader_object(struct lg_clr *clr, const struct lg_map *objects, const struct lg_type *type)
 {
     uint64_t native = type->flags & LG_TYPE_COLLECTIBLE ? lg_clr_loader_allocator(clr, type) : 0;

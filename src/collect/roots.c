@@ -79,16 +79,15 @@ static struct lg_error *collect_statics(struct collector *c)
     const struct lg_static *statics;
     size_t count;
     struct lg_error *err = lg_clr_statics(c->clr, &statics, &count);
-    uint64_t wild = 0, collectible = 0;
+    uint64_t wild = 0;
     for (size_t i = 0; i < count && !err; i++) {
         uint64_t object = word_at(c, statics[i].slot);
-        if (object == 0)
+        if (object == 0 || lg_static_is_collectible(c->clr, &statics[i]))
             continue;
         const struct lg_type *type = lg_clr_type(c->clr, statics[i].mt);
         wild += !type || !lg_roots_is_object(c, object);
         if (!type || !lg_roots_is_object(c, object))
             continue;
-        collectible += (type->flags & LG_TYPE_COLLECTIBLE) != 0;
         const char *name =
             lg_roots_name(c->roots, "%s.%s", lg_clr_type_name(c->clr, type), statics[i].field);
         if (!name)
@@ -100,13 +99,6 @@ static struct lg_error *collect_statics(struct collector *c)
     if (!err && wild)
         err = lg_roots_missing(c->roots, "%llu static slots hold what is no object",
                                (unsigned long long)wild);
-    // They live as long as their LoaderAllocator, which something else has to keep.
-    if (!err && collectible)
-        err =
-            lg_roots_incomplete(c->roots,
-                                "%llu statics of collectible assemblies are taken as roots, as long as "
-                                "those are loaded: what keeps them loaded is another question",
-                                (unsigned long long)collectible);
     return err;
 }
 
@@ -237,6 +229,22 @@ struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *i
         qsort(roots->all.at, roots->all.len, sizeof(*roots->all.at), by_kind_and_slot);
     *ret = lg_steal(roots);
     return NULL;
+}
+
+struct lg_error *lg_roots_add_gaps(struct lg_roots *roots, const struct lg_heap_graph *graph)
+{
+    struct lg_error *err = NULL;
+    if (graph->wild > 0)
+        err =
+            lg_roots_missing(roots, "%llu references lead to where no object starts: they are left out",
+                             (unsigned long long)graph->wild);
+    if (!err && graph->loaderless > 0)
+        err = lg_roots_missing(
+            roots,
+            "of %u collectible types the LoaderAllocator is not known: that their objects "
+            "keep it alive is left out",
+            graph->loaderless);
+    return err;
 }
 
 void lg_roots_free(struct lg_roots *roots)

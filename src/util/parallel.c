@@ -11,13 +11,24 @@ struct crew {
     atomic_size_t next, hired;
 };
 
-size_t lg_workers(void)
+// Asked once: whoever makes an array with a place for each worker relies on there never being more, and
+// a control group may be given further processors any time. A fact of the process, and so a global.
+static pthread_once_t asked = PTHREAD_ONCE_INIT;
+static size_t workers = 1;
+
+static void ask(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return 1;
+        return;
     size_t n = (size_t)CPU_COUNT(&set);
-    return n < 1 ? 1 : n > LG_WORKERS_MAX ? LG_WORKERS_MAX : n;
+    workers = n < 1 ? 1 : n > LG_WORKERS_MAX ? LG_WORKERS_MAX : n;
+}
+
+size_t lg_workers(void)
+{
+    pthread_once(&asked, ask);
+    return workers;
 }
 
 static void *run(void *arg)

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-// How many workers lg_parallel() uses: processors that this process may run on, at most
-// `LG_WORKERS_MAX`.
+// How many workers lg_parallel() uses: processors that this process might run on when it was first
+// asked, at most `LG_WORKERS_MAX`. It never changes: arrays may have a place for each.
 enum { LG_WORKERS_MAX = 64 };
 size_t lg_workers(void);
 

@@ -87,7 +87,7 @@ def test_a_program_that_brings_its_runtime_is_read_as_any_other(lab, form):
     app = lab.app(f"Roots:{form}", "workstation")
     row, heap = row_of(lab, app.pid), lab.report(app.pid, "eeheap -gc")
     assert (row["flavour"], row["runtime"], row["problem"]) == (form, app.truth["runtime"], None)
-    assert [row[k] for k in ("gc", "gc_committed", "gc_allocated")] == [heap[k] for k in ("gc", "gc_committed", "gc_allocated")]
+    assert [row[k] for k in ("gc", "gc_heaps", "gc_committed")] == [heap[k] for k in ("gc", "gc_heaps", "gc_committed")]
 
 
 def test_what_was_compiled_ahead_is_listed_as_what_it_is(lab):

@@ -100,6 +100,18 @@ def test_every_planted_root_is_found(lab, kind, app, mode):
 
 
 @where
+def test_a_static_of_a_collectible_type_is_a_hop_and_no_root(lab, kind, app, mode):
+    (_, report), = found(lab, kind, app, mode).of("G1_InCollectibleStatic")
+    exact = [root for root in report["roots"] if not root["conservative"]]
+    assert exact and "Dyn.Collectible.S" not in {root["name"] for root in exact}
+    for root in exact:
+        loader, slots, array, static = root["path"][-5:-1]
+        assert loader["link"] == "loader" and (slots["type"], slots["field"]) == ("System.Reflection.LoaderAllocator", "m_slots")
+        assert array["link"] == "element" and static["field"] == "Dyn.Collectible.S"
+    assert not any("collectible" in sentence for sentence in report["incomplete"])
+
+
+@where
 def test_what_is_alive_has_a_root(lab, kind, app, mode):
     answers = found(lab, kind, app, mode)
     lost = []

@@ -45,7 +45,8 @@ static void each_reference(void *self, uint64_t offset, uint64_t target)
 {
     struct check *check = self;
     struct lg_clr *clr = lg_heap_clr(check->graph->heap);
-    if (!lg_clr_static_at(clr, check->object + offset))
+    const struct lg_static *field = lg_clr_static_at(clr, check->object + offset);
+    if (!field || lg_static_is_collectible(clr, field))
         expect_edge(check, target);
 }
 

@@ -226,6 +226,23 @@ static void statics_have_slots_and_owners(void **state)
     assert_null(lg_clr_static_at(clr, FT_STATICS + 8));
 }
 
+// As instantiations are that only their objects tell of.
+static void statics_of_types_that_become_known_later_are_told_when_asked_anew(void **state)
+{
+    const struct lg_static *statics;
+    size_t count;
+    for (int rid = 0; rid < 8; rid++)
+        fake_u64(target, FT_MODULE(1) + 0x1000 + 8 * rid, 0);
+    assert_ok(lg_clr_statics(clr, &statics, &count));
+    assert_int_equal(count, 0);
+    assert_non_null(lg_clr_type(clr, FT_MT(FT_NODE)));
+    assert_ok(lg_clr_statics(clr, &statics, &count));
+    assert_int_equal(count, 0); // Nobody's list is taken away under him.
+    lg_clr_statics_renew(clr);
+    assert_ok(lg_clr_statics(clr, &statics, &count));
+    assert_int_equal(count, 2);
+}
+
 static void arrays_of_thread_statics_are_roots(void **state)
 {
     const struct lg_thread_root *roots;
@@ -289,6 +306,7 @@ int main(void)
         TEST(type_variables_are_replaced),
         TEST(a_field_desc_of_another_class_is_an_error),
         TEST(statics_have_slots_and_owners),
+        TEST(statics_of_types_that_become_known_later_are_told_when_asked_anew),
         TEST(arrays_of_thread_statics_are_roots),
         TEST(a_thread_static_past_the_array_is_not_followed),
         TEST(a_thread_static_in_flight_is_found_by_its_handle),

@@ -39,7 +39,8 @@ public class Dynamic
         Type<G2_InDynamicStatic>(1);
         Keep("G2_InDynamicStatic", "static", "Dyn.Staying.S");
         Type<G1_InCollectibleStatic>(1);
-        Keep("G1_InCollectibleStatic", "static|loader-allocator", "Dyn.Collectible.S");
+        // Not a root: objects of its type keep the LoaderAllocator, and that keeps it.
+        Keep("G1_InCollectibleStatic", "static", "Dynamic.Instance")["clrmd"] = false;
         Type(Instance.GetType(), 3);
         Keep("Dyn.Collectible", "static", "Dynamic.Instance");
         Keep("Dyn.Collectible", "static", "Dynamic.List", Field("System.Collections.Generic.List<Dyn.Collectible>", "_items"),
