@@ -179,7 +179,7 @@ static struct lg_error *explain_core(const struct lg_clr *clr, const char *what)
             what);
     return lg_error_new(LG_ERR_UNSUPPORTED,
                         ".NET runtime: %s: it is in '%s', which the core leaves to the file on disk: "
-                        "that very file must be there",
+                        "that very file must be there, or below '--sysroot DIR'",
                         what, clr->image.path ? clr->image.path : "the runtime's file");
 }
 
@@ -206,6 +206,11 @@ static struct lg_error *explain(struct lg_clr *clr, struct lg_error *err)
             lg_error_message(err));
         lg_error_free(err);
         return starting;
+    }
+    if (clr->target->kind == LG_TARGET_CORE && clr->target->lost && lg_error_kind(err) != LG_ERR_FAULT) {
+        struct lg_error *cut = explain_core(clr, lg_error_message(err));
+        lg_error_free(err);
+        return cut;
     }
     if (clr->target->kind == LG_TARGET_CORE && lg_error_kind(err) == LG_ERR_NOT_FOUND)
         return too_early(err);

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/session.h"
 #include "cli/words.h"
+#include "clr/gc_vars.h"
 #include "support/fake_objects.h"
 
 static const char *const lines[] = {
@@ -119,6 +120,27 @@ static void gcroot_names_the_static_that_holds_the_chain(void **state)
     assert_non_null(strstr(text, "App.Node.s_root"));
 }
 
+// The same walk, and a sentence with every answer.
+static void a_core_taken_during_a_gc_is_walked_and_says_so(void **state)
+{
+    struct lg_target *target = fake_runtime_with_objects(0);
+    target->kind = LG_TARGET_CORE;
+    fake_u32(target, FR_GC_VARIABLES + 0x10 * LG_GC_STRUCTURES_INVALID_CNT, 1);
+    _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
+    assert_ok(lg_session_adopt(session, target));
+    _cleanup_(lg_report_freep) struct lg_report *report = NULL;
+    assert_ok(run_line(session, "dumpheap -stat", &report));
+    lg_session_describe(session, report);
+    bool said = false;
+    for (size_t i = 0; i < lg_report_note_count(report); i++)
+        said |= strstr(lg_report_note(report, i), "while a garbage collection was under way") != NULL;
+    assert_true(said);
+    const struct lg_type_stats *stats;
+    const struct lg_walk_result *walk;
+    assert_ok(lg_session_stats(session, &stats, &walk));
+    assert_int_equal(walk->objects, 6 * 3 * FO_TURNS);
+}
+
 // ---- damage ----
 
 enum { VALUES = 3 }; // Of each word.
@@ -183,6 +205,7 @@ int main(void)
         cmocka_unit_test(every_command_answers_under_server_gc),
         cmocka_unit_test(every_command_answers_with_segments),
         cmocka_unit_test(the_walk_of_the_fake_heap_is_exact),
+        cmocka_unit_test(a_core_taken_during_a_gc_is_walked_and_says_so),
         cmocka_unit_test(gcroot_names_the_static_that_holds_the_chain),
         cmocka_unit_test(damage_does_no_harm),
         cmocka_unit_test(damage_does_no_harm_with_segments),
