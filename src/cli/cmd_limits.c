@@ -26,6 +26,7 @@ struct subject {
     struct lg_clr *clr;
     int pid;                    // Of a live process.
     char problem[PROBLEM_TEXT]; // "" none
+    char version[32];           // As files tell it; "" unknown
 };
 
 static void subject_deinit(struct subject *subject)
@@ -86,8 +87,12 @@ static struct lg_error *look_into(struct subject *subject)
     subject->about.is_dotnet = !err;
     if (err && lg_error_kind(err) == LG_ERR_NO_MEMORY)
         return err;
+    if (!err)
+        return open_clr(subject);
+    // Whether that is a problem is not known yet.
+    snprintf(subject->problem, sizeof(subject->problem), "%s", lg_error_message(err));
     lg_error_free(err);
-    return subject->about.is_dotnet ? open_clr(subject) : NULL;
+    return NULL;
 }
 
 // What /proc tells of the runtime: without the process's memory, or where no CoreCLR is in it.
@@ -102,6 +107,10 @@ static struct lg_error *look_from_outside(struct subject *subject, int pid)
     subject->about.is_dotnet = process.flavour == LG_FLAVOUR_FRAMEWORK
                                || process.flavour == LG_FLAVOUR_SELF_CONTAINED
                                || process.flavour == LG_FLAVOUR_SINGLE_FILE;
+    if (subject->about.is_dotnet)
+        subject->about.problem = subject->problem; // The runtime is not loaded yet, for one.
+    if (process.version)
+        snprintf(subject->version, sizeof(subject->version), "%s", process.version);
     if (process.flavour == LG_FLAVOUR_NATIVEAOT || process.flavour == LG_FLAVOUR_MONO)
         subject->about.other_runtime = lg_flavour_name(process.flavour);
     lg_process_deinit(&process);
@@ -122,7 +131,7 @@ static struct lg_error *open_process(struct subject *subject, int pid)
     struct lg_error *err = open_place(subject, pid);
     if (err)
         return err;
-    err = lg_peek_open(pid, &subject->target);
+    err = lg_glance_open(pid, &subject->target);
     if (err && lg_error_kind(err) == LG_ERR_NOT_FOUND)
         return err;
     err = err ? take_problem(subject, err) : look_into(subject);
@@ -186,6 +195,15 @@ static void set_target(const struct subject *subject, struct lg_report *report)
         lg_report_incomplete(report, "%s", target->notes.at[i]);
 }
 
+static void note_version(const char *version, size_t settings, struct lg_report *report)
+{
+    if (settings > 0 && version && *version && strncmp(version, "10.", 3) != 0)
+        lg_report_incomplete(report,
+                             "the runtime is .NET %s; names, rules and defaults are those of "
+                             ".NET 10",
+                             version);
+}
+
 static struct lg_error *check(const struct lg_args *args)
 {
     return lg_args_expect(args, 0, 1);
@@ -208,10 +226,13 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     err = lg_limits_read(&subject.about, &limits);
     if (err)
         return err;
+    const struct lg_clr_info *info = subject.about.clr ? lg_clr_info(subject.about.clr) : NULL;
     _cleanup_(lg_report_freep) struct lg_report *report = lg_limits_report(&limits);
+    size_t settings = limits.settings.len;
     lg_limits_deinit(&limits);
     if (!report)
         return &lg_no_memory;
+    note_version(info ? info->version : subject.version, settings, report);
     if (subject.about.place)
         err = check_alive(&subject);
     if (err)

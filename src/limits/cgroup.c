@@ -16,7 +16,7 @@
 #include "limits/limits_priv.h"
 #include "target/proc.h"
 
-enum { LEVELS_MAX = 64, PATH_LEN = 4096 };
+enum { LEVELS_MAX = 64, PATH_LEN = 4096, MOUNTS_MAX = 8 };
 
 // No limit in v1 is the largest multiple of a page; the runtime takes anything from here on for it
 // (dotnet/runtime src/coreclr/gc/unix/cgroup.cpp @0204545).
@@ -135,9 +135,24 @@ static bool is_prefix(const char *root, const char *group)
            || (strncmp(root, group, len) == 0 && (group[len] == '/' || group[len] == '\0'));
 }
 
-// The mount that shows most of the tree above the group. False when out of memory.
-static bool find_mount(const char *mountinfo, const char *group, unsigned version,
-                       const char *controller, struct lg_arena *arena, struct mount *ret)
+// Mounts that show the group, the one with most of the tree above it first. One may hide another, so
+// there are several to try.
+struct mounts {
+    struct mount at[MOUNTS_MAX];
+    size_t count;
+};
+
+static void insert(struct mounts *mounts, struct mount mount)
+{
+    size_t i = mounts->count < MOUNTS_MAX ? mounts->count++ : MOUNTS_MAX - 1;
+    for (; i > 0 && strlen(mounts->at[i - 1].root) > strlen(mount.root); i--)
+        mounts->at[i] = mounts->at[i - 1];
+    mounts->at[i] = mount;
+}
+
+// False when out of memory.
+static bool find_mounts(const char *mountinfo, const char *group, unsigned version,
+                        const char *controller, struct lg_arena *arena, struct mounts *ret)
 {
     const char *line;
     size_t len;
@@ -149,8 +164,8 @@ static bool find_mount(const char *mountinfo, const char *group, unsigned versio
         struct mount mount = { unescape(root, root_len, arena), unescape(at, at_len, arena) };
         if (!mount.root || !mount.at)
             return false;
-        if (is_prefix(mount.root, group) && (!ret->at || strlen(mount.root) < strlen(ret->root)))
-            *ret = mount;
+        if (is_prefix(mount.root, group))
+            insert(ret, mount);
     }
     return true;
 }
@@ -163,22 +178,23 @@ static bool is_plain(const char *group)
 }
 
 struct lg_error *lg_cgroup_parse(const char *cgroup, const char *mountinfo,
-                                 enum lg_cgroup_controller controller, struct lg_arena *arena,
-                                 struct lg_cgroup *ret)
+                                 enum lg_cgroup_controller controller, size_t nth,
+                                 struct lg_arena *arena, struct lg_cgroup *ret)
 {
     unsigned version;
     const char *name = controller_name(controller);
     const char *group = find_group(cgroup, name, arena, &version);
-    struct mount mount = { NULL, NULL };
+    struct mounts mounts = { .count = 0 };
     *ret = (struct lg_cgroup){ .version = 0 };
     if (!group)
         return version ? &lg_no_memory : NULL;
     if (!is_plain(group))
         return NULL;
-    if (!find_mount(mountinfo, group, version, name, arena, &mount))
+    if (!find_mounts(mountinfo, group, version, name, arena, &mounts))
         return &lg_no_memory;
-    if (!mount.at)
+    if (nth >= mounts.count)
         return NULL;
+    struct mount mount = mounts.at[nth];
     size_t skip = strcmp(mount.root, "/") == 0 ? 0 : strlen(mount.root);
     *ret = (struct lg_cgroup){ version, mount.at, group + skip };
     if (strcmp(ret->group, "/") == 0)
@@ -193,6 +209,7 @@ struct walk {
     int root; // Where `cgroup.mount` is a path.
     struct lg_cgroup cgroup;
     struct lg_limits *limits;
+    bool is_hidden;       // There is such a group, but its folder is not where it should be.
     char group[PATH_LEN]; // Of this level; "" is the mount.
 };
 
@@ -365,8 +382,6 @@ static struct lg_amount runtime_limit(struct walk *walk)
 {
     struct lg_amount least = { LG_UNLIMITED };
     snprintf(walk->group, sizeof(walk->group), "%s", walk->cgroup.group);
-    if (!is_there(walk))
-        return (struct lg_amount){ LG_UNKNOWN };
     if (walk->cgroup.version == 1)
         return hierarchical_limit(walk);
     for (unsigned n = 0; n < LEVELS_MAX; n++) {
@@ -408,8 +423,6 @@ static struct lg_amount least_quota(struct walk *walk)
 {
     struct lg_amount least = { LG_UNLIMITED };
     snprintf(walk->group, sizeof(walk->group), "%s", walk->cgroup.group);
-    if (!is_there(walk))
-        return (struct lg_amount){ LG_UNKNOWN };
     for (unsigned n = 0; n < LEVELS_MAX; n++) {
         at_most(&least, read_quota(walk));
         if (walk->cgroup.version == 1 || !go_up(walk))
@@ -435,16 +448,26 @@ static struct lg_error *find(const struct files *files, enum lg_cgroup_controlle
                              bool theirs, struct walk *walk)
 {
     const char *mountinfo = theirs ? files->theirs : files->ours;
-    return mountinfo ? lg_cgroup_parse(files->cgroup, mountinfo, controller, &walk->limits->arena,
-                                       &walk->cgroup)
-                     : NULL;
+    walk->cgroup.version = 0;
+    for (size_t nth = 0; mountinfo && nth < MOUNTS_MAX; nth++) {
+        struct lg_error *err = lg_cgroup_parse(files->cgroup, mountinfo, controller, nth,
+                                               &walk->limits->arena, &walk->cgroup);
+        if (err || !walk->cgroup.version)
+            return err;
+        snprintf(walk->group, sizeof(walk->group), "%s", walk->cgroup.group);
+        walk->is_hidden = !is_there(walk);
+        if (!walk->is_hidden)
+            return NULL;
+    }
+    walk->cgroup.version = 0;
+    return NULL;
 }
 
 // Our own mounts lead furthest up; where we have none of the hierarchy, the target's do.
 static struct lg_error *find_widest(const struct files *files, enum lg_cgroup_controller controller,
                                     int theirs_root, struct walk *walk)
 {
-    walk->cgroup.version = 0;
+    walk->is_hidden = false;
     walk->root = walk->place->root;
     struct lg_error *err = find(files, controller, false, walk);
     if (err || walk->cgroup.version || theirs_root < 0)
@@ -453,9 +476,15 @@ static struct lg_error *find_widest(const struct files *files, enum lg_cgroup_co
     return find(files, controller, true, walk);
 }
 
+static struct lg_amount none_or_unknown(const struct walk *walk)
+{
+    return (struct lg_amount){ walk->is_hidden ? LG_UNKNOWN : LG_UNLIMITED };
+}
+
 static struct lg_error *read_for_runtime(const struct files *files, int theirs_root, struct walk *walk,
                                          struct lg_resources *resources)
 {
+    walk->is_hidden = false;
     walk->cgroup.version = 0;
     walk->root = theirs_root;
     struct lg_error *err = theirs_root < 0 ? NULL : find(files, LG_CGROUP_MEMORY, true, walk);
@@ -464,12 +493,34 @@ static struct lg_error *read_for_runtime(const struct files *files, int theirs_r
     // With v1 at /sys/fs/cgroup the runtime does not look at v2 (cgroup.cpp, FindCGroupVersion).
     bool seen = walk->cgroup.version == 1
                 || (walk->cgroup.version == 2 && strcmp(walk->cgroup.mount, "/sys/fs/cgroup") == 0);
-    resources->cgroup_memory = seen ? runtime_limit(walk) : (struct lg_amount){ LG_UNLIMITED };
+    resources->cgroup_memory = seen ? runtime_limit(walk) : none_or_unknown(walk);
     if (!err)
         err = find_widest(files, LG_CGROUP_CPU, theirs_root, walk);
     if (!err)
-        resources->quota = walk->cgroup.version ? least_quota(walk) : (struct lg_amount){ LG_UNLIMITED };
+        resources->quota = walk->cgroup.version ? least_quota(walk) : none_or_unknown(walk);
     return err;
+}
+
+// What holds in the end may come from a group above all that can be seen: inside of a container.
+static struct lg_error *add_unseen(struct walk *walk, size_t before)
+{
+    struct lg_amount limit = { LG_UNKNOWN }, least = { LG_UNLIMITED };
+    snprintf(walk->group, sizeof(walk->group), "%s", walk->cgroup.group);
+    if (walk->cgroup.version == 1)
+        limit = hierarchical_limit(walk);
+    for (size_t i = before; i < walk->limits->bounds.len; i++) {
+        if (walk->limits->bounds.at[i].flags & LG_BOUND_GROWTH)
+            at_most(&least, walk->limits->bounds.at[i].limit);
+    }
+    if (limit.kind != LG_KNOWN || (least.kind == LG_KNOWN && least.value <= limit.value))
+        return NULL;
+    return lg_limits_add(walk->limits, (struct lg_bound){ "cgroup memory",
+                                                          "a group above: hierarchical_memory_limit",
+                                                          LG_BOUND_BYTES | LG_BOUND_GROWTH,
+                                                          limit,
+                                                          { LG_UNKNOWN },
+                                                          "what the group above uses cannot be seen",
+                                                          "the kernel kills a process of the group" });
 }
 
 static struct lg_error *add_unknown(struct lg_limits *limits, const char *problem)
@@ -497,11 +548,13 @@ struct lg_error *lg_cgroup_bounds(const struct lg_limits_place *place, struct lg
     _cleanup_close_ int theirs_root = openat(place->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct walk walk = { .place = place, .root = place->root, .limits = limits };
     struct lg_error *err = find_widest(&files, LG_CGROUP_MEMORY, theirs_root, &walk);
+    size_t before = limits->bounds.len;
     if (!err && walk.cgroup.version)
         err = walk_up(&walk, add_memory_level);
     else if (!err)
-        err =
-            add_unknown(limits, "the memory controller's hierarchy is mounted nowhere that can be seen");
+        err = add_unknown(limits, "its group of the memory controller is nowhere to be seen");
+    if (!err && walk.cgroup.version)
+        err = add_unseen(&walk, before);
     if (!err)
         err = find_widest(&files, LG_CGROUP_PIDS, theirs_root, &walk);
     if (!err && walk.cgroup.version)

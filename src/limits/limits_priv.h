@@ -66,10 +66,10 @@ struct lg_cgroup {
     unsigned version;          // 1, 2; 0: there is none, or it is mounted nowhere
     const char *mount, *group; // "/sys/fs/cgroup/memory", "/docker/4f24"; "" is the mount itself
 };
-// `cgroup` and `mountinfo` are files of /proc/PID; for `mountinfo` ours may stand in. Strings go to the
-// arena.
+// `cgroup` and `mountinfo` are files of /proc/PID; for `mountinfo` ours may stand in. Of several mounts
+// the one that shows most of the tree is the first (`nth` 0). Strings go to the arena.
 LG_MUST_CHECK struct lg_error *lg_cgroup_parse(const char *cgroup, const char *mountinfo,
-                                               enum lg_cgroup_controller controller,
+                                               enum lg_cgroup_controller controller, size_t nth,
                                                struct lg_arena *arena, struct lg_cgroup *ret);
 
 // What the runtime makes of its control groups and the machine.

@@ -367,6 +367,25 @@ struct lg_error *lg_peek_open(int pid, struct lg_target **ret)
     return NULL;
 }
 
+struct lg_error *lg_glance_open(int pid, struct lg_target **ret)
+{
+    struct lg_live *live = live_new(pid, &peek_ops);
+    if (!live)
+        return &lg_no_memory;
+    _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
+    struct lg_error *err = check_process(pid, live->proc);
+    if (!err && (live->mem = openat(live->proc, "mem", O_RDONLY | O_CLOEXEC)) < 0)
+        err = lg_freeze_denied(pid, live->proc, pid, &live->freeze.is_contended);
+    if (!err)
+        err = lg_maps_read(live->proc, target, &live->paths);
+    if (err)
+        return lg_error_context(err, "process %d", pid);
+    clock_gettime(CLOCK_REALTIME, &target->taken);
+    atomic_store(&live->reading, pid);
+    *ret = lg_steal(target);
+    return NULL;
+}
+
 void lg_peek_again(struct lg_target *target)
 {
     lg_page_cache_clear(&((struct lg_live *)target)->cache);

@@ -35,6 +35,10 @@ void lg_live_set_watch(struct lg_target *target, const struct lg_live_watch *wat
 // attached to, not even its mappings are read (`ranges` and `threads` are empty), and no two reads need
 // fit together, except that a page is fetched once. The same rights are needed. `pause_ms` is 0.
 LG_MUST_CHECK struct lg_error *lg_peek_open(int pid, struct lg_target **ret);
+// Opens a process as it runs, to read whatever in it: as lg_peek_open(), but its mappings are there, and
+// each read fetches anew.
+LG_MUST_CHECK struct lg_error *lg_glance_open(int pid, struct lg_target **ret);
+
 // From now on pages are fetched anew.
 void lg_peek_again(struct lg_target *target);
 

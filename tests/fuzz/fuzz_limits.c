@@ -16,7 +16,7 @@ static void try_groups(const char *first, const char *second, struct lg_arena *a
 {
     for (enum lg_cgroup_controller c = 0; c < LG_CGROUP_CONTROLLERS; c++) {
         struct lg_cgroup group;
-        check(lg_cgroup_parse(first, second, c, arena, &group));
+        check(lg_cgroup_parse(first, second, c, 0, arena, &group));
         // No path that leads out of the mount.
         if (group.version && (strstr(group.group, "/../") || strlen(group.group) >= 4096))
             abort();

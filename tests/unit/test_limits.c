@@ -211,7 +211,7 @@ static struct lg_cgroup parse(const char *cgroup, const char *mounts,
                               enum lg_cgroup_controller controller, struct lg_arena *arena)
 {
     struct lg_cgroup group;
-    assert_ok(lg_cgroup_parse(cgroup, mounts, controller, arena, &group));
+    assert_ok(lg_cgroup_parse(cgroup, mounts, controller, 0, arena, &group));
     return group;
 }
 
@@ -277,7 +277,7 @@ static void version_1_has_a_row_for_each_level_with_a_limit(void **state)
     write_at("cg/memory/a/b/memory.limit_in_bytes", "400000\n");
     write_at("cg/memory/a/b/memory.usage_in_bytes", "300000\n");
     write_at("cg/memory/a/b/memory.stat", "inactive_file 7\ntotal_inactive_file 100000\n"
-                                          "hierarchical_memory_limit 350000\n");
+                                          "hierarchical_memory_limit 400000\n");
     write_at("cg/memory/a/memory.limit_in_bytes", "9223372036854771712\n");
     write_at("cg/memory/a/memory.soft_limit_in_bytes", "360000\n");
     write_at("cg/memory/a/memory.usage_in_bytes", "310000\n");
@@ -285,6 +285,7 @@ static void version_1_has_a_row_for_each_level_with_a_limit(void **state)
     write_at("cg/memory/memory.usage_in_bytes", "500001\n");
     write_at("cg/cpu/a/cpu.cfs_quota_us", "150000\n");
     write_at("cg/cpu/a/cpu.cfs_period_us", "100000\n");
+    write_at("cg/pids/p/cgroup.procs", "");
     write_at("cg/pids/p/pids.max", "20\n");
     write_at("cg/pids/p/pids.current", "5\n");
     write_at("proc/7/environ", "HOME=/");
@@ -298,7 +299,7 @@ static void version_1_has_a_row_for_each_level_with_a_limit(void **state)
     assert_amount(lg_bound_headroom(bound(&limits, "cgroup threads")), 15);
     assert_string_equal(lg_limits_nearest(&limits)->where, "/ memory.limit_in_bytes");
     // The runtime goes by what holds in the end.
-    assert_string_equal(setting(&limits, "GCTotalPhysicalMemory")->value, "350000");
+    assert_string_equal(setting(&limits, "GCTotalPhysicalMemory")->value, "400000");
     assert_string_equal(setting(&limits, "PROCESSOR_COUNT")->value, "2");
     lg_limits_deinit(&limits);
 }
@@ -367,11 +368,16 @@ static void where_we_have_no_mount_the_containers_own_leads_there(void **state)
 {
     write_at("proc/7/cgroup", "4:memory:/docker/4f\n");
     write_at("proc/7/mountinfo", "1 1 0:1 /docker/4f /inside rw - cgroup cgroup rw,memory\n");
+    write_at("inside/cgroup.procs", "");
+    write_at("inside/memory.stat", "hierarchical_memory_limit 66666\n");
     write_at("inside/memory.limit_in_bytes", "77777\n");
     write_at("inside/memory.usage_in_bytes", "7\n");
     struct lg_limits limits = read_place(false);
     assert_amount(bound(&limits, "cgroup memory")->limit, 77777);
     assert_string_equal(bound(&limits, "cgroup memory")->where, "/ memory.limit_in_bytes");
+    // What is above the container still bounds it.
+    assert_amount(bound_at(&limits, "cgroup memory", 1)->limit, 66666);
+    assert_int_equal(bound_at(&limits, "cgroup memory", 1)->current.kind, LG_UNKNOWN);
     lg_limits_deinit(&limits);
 }
 
