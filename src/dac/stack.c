@@ -6,14 +6,14 @@
 #include "dac/host.h"
 #include "util/error.h"
 
-// Far beyond what a stack has room for: what goes on after that goes in circles.
-enum { FRAMES_MAX = 200000, REFS_MAX = 1 << 20, REFS_PIECE = 64, NAME_MAX_UNITS = 2048 };
+enum { REFS_PIECE = 64, NAME_MAX_UNITS = 2048 };
 
 struct reader {
     struct lg_dac *dac;
     struct lg_dac_stack *stack;
     uint64_t low, high;
     uint32_t os_id;
+    uint64_t sp_before;  // Of the method before: each lies above the one that it has called.
     size_t frame_before; // Of the reference before: they come frame by frame.
 };
 
@@ -99,6 +99,13 @@ static struct lg_error *name_frame(struct reader *r, struct lg_dac_frame *frame)
     return err;
 }
 
+// More than a stack has room for: each frame has a return address, each reference a word or one of the
+// registers that its frame has saved. What goes on after that goes in circles.
+static size_t most(const struct reader *r)
+{
+    return (size_t)((r->high - r->low) / 8 * 2 + 64);
+}
+
 static bool is_on_stack(const struct reader *r, uint64_t address)
 {
     return address >= r->low && address < r->high;
@@ -131,6 +138,11 @@ static struct lg_error *read_frame(struct reader *r, uint32_t walk)
         r->stack->cut = "the DAC tells of a frame that does not lie on the thread's stack";
         return NULL;
     }
+    if (!frame.frame && frame.sp <= r->sp_before) {
+        r->stack->cut = "the DAC tells of a frame that lies below the one before";
+        return NULL;
+    }
+    r->sp_before = frame.frame ? r->sp_before : frame.sp;
     frame.sp = frame.frame ? frame.frame : frame.sp;
     err = name_frame(r, &frame);
     if (!err && !lg_vec_push(&r->stack->frames, frame))
@@ -147,7 +159,7 @@ static struct lg_error *read_walk(struct reader *r, uint32_t walk)
             err = lg_dac_call(r->dac, walk, LG_WALK_NEXT, NULL, 0, &next);
         if (err)
             return err;
-        if (r->stack->frames.len >= FRAMES_MAX)
+        if (r->stack->frames.len >= most(r))
             r->stack->cut = "the DAC tells of more frames than a stack can have";
     }
     if (next.hresult < 0 && !r->stack->cut)
@@ -238,7 +250,7 @@ static struct lg_error *read_enumerator(struct reader *r, uint32_t refs)
         }
         for (uint32_t i = 0; i < fetched && !err; i++)
             err = add_ref(r, &piece[i]);
-        if (r->stack->refs.len > REFS_MAX) {
+        if (r->stack->refs.len > most(r)) {
             r->stack->cut = "the DAC tells of more references than a stack can have";
             return err;
         }

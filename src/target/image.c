@@ -16,6 +16,7 @@ enum {
     NOTES_MAX = 1 << 14,
     NAME_MAX_LEN = 255,
     TEXT_PIECE = 1 << 16,
+    TEXT_PAGE = 4096,
     TEXT_SEARCHED = 64 << 20, // The single-file hosts of .NET 10 have 12 MB to search.
 };
 
@@ -238,9 +239,10 @@ static bool text_between(const struct lg_image *image, uint64_t start, uint64_t 
             buf[lg_target_read(image->target, start, buf, size - 1)] = 0;
             return true;
         }
-        if (got < want || want < TEXT_PIECE)
-            return false;
-        start += want - len;
+        if (got < want) // A core may lack some pages.
+            start = (start + got + TEXT_PAGE) & ~(uint64_t)(TEXT_PAGE - 1);
+        else
+            start += want < TEXT_PIECE ? want : want - len;
     }
     return false;
 }

@@ -1,0 +1,22 @@
+// The threads of a library that looks like a DAC (fake_dac.c): each has another way to misbehave.
+#ifndef LG_TESTS_SUPPORT_FAKE_DAC_H
+#define LG_TESTS_SUPPORT_FAKE_DAC_H
+
+#define FAKE_DAC_VERSION "@(#)Version 10.0.99.1 @Commit: fake"
+#define FAKE_DAC_STACK UINT64_C(0x7e1234560000)
+
+enum fake_dac_thread {
+    FAKE_DAC_BEHAVES = 1,
+    FAKE_DAC_CRASHES,
+    FAKE_DAC_HANGS,
+    FAKE_DAC_EATS,
+    FAKE_DAC_EXITS,
+    FAKE_DAC_HANGS_UP,
+    FAKE_DAC_TRIES,
+    FAKE_DAC_OFF_STACK,
+    FAKE_DAC_ENDLESS,
+    FAKE_DAC_ENDLESS_REFS,
+    FAKE_DAC_LIES,
+};
+
+#endif
