@@ -426,22 +426,47 @@ static struct lg_error *find_object(struct lg_session *session, uint64_t address
     return err;
 }
 
+static bool asks_for_type(const struct lg_args *args)
+{
+    return lg_args_has(args, "type") || lg_args_has(args, "mt");
+}
+
+static struct lg_error *check_args(const struct lg_args *args)
+{
+    if (!asks_for_type(args))
+        return lg_check_address(args);
+    if (lg_args_has(args, "nostacks"))
+        return lg_error_new(LG_ERR_USAGE, "-nostacks is for the roots of one ADDRESS");
+    return lg_args_expect(args, 0, 0);
+}
+
+static struct lg_error *answer(struct lg_session *session, const struct lg_args *args,
+                               struct lg_report *report)
+{
+    uint64_t address;
+    struct lg_object object;
+    if (asks_for_type(args)) {
+        struct lg_groups_query query = { .contains = lg_args_text(args, "type"),
+                                         .mt = lg_args_number(args, "mt", 0),
+                                         .limit = lg_args_number(args, "limit", 0) };
+        return lg_gcroot_groups(session, &query, report);
+    }
+    struct lg_error *err = lg_args_address(args, 0, &address);
+    if (!err)
+        err = find_object(session, address, &object);
+    return err ? err : search(session, args, &object, report);
+}
+
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
                             struct lg_report **ret)
 {
-    uint64_t address;
-    struct lg_error *err = lg_args_expect(args, 1, 1);
-    if (!err)
-        err = lg_args_address(args, 0, &address);
-    struct lg_object object;
-    if (!err)
-        err = find_object(session, address, &object);
+    struct lg_error *err = check_args(args);
     if (err)
         return err;
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("gcroot");
     if (!report)
         return &lg_no_memory;
-    err = search(session, args, &object, report);
+    err = answer(session, args, report);
     if (err)
         return err;
     if (lg_report_failed(report))
@@ -452,7 +477,10 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
 
 static const struct lg_option options[] = {
     { "nostacks", LG_OPT_FLAG, NULL, "without the stacks of threads" },
-    { "limit", LG_OPT_NUMBER, "N", "only the first N roots: of each section the nearest come first" },
+    { "limit", LG_OPT_NUMBER, "N", "only the first N roots (of each section the nearest) or groups" },
+    { "type", LG_OPT_TEXT, "TEXT",
+      "all instances of types that contain TEXT, grouped by what holds them" },
+    { "mt", LG_OPT_ADDRESS, "MT", "the same of one method table" },
     { 0 },
 };
 
@@ -476,11 +504,11 @@ static const char details[] =
 
 const struct lg_command lg_cmd_gcroot = {
     .name = "gcroot",
-    .usage = "[-nostacks] [-limit N] ADDRESS",
+    .usage = "[-limit N] [-nostacks] ADDRESS | -type TEXT | -mt MT",
     .summary = "what keeps an object alive: the shortest path from each root",
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
-    .check = lg_check_address,
+    .check = check_args,
     .run = run,
 };

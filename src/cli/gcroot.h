@@ -63,6 +63,17 @@ static inline void lg_path_deinit(struct lg_path *path)
 LG_MUST_CHECK struct lg_error *lg_path_read(struct lg_path_reader *reader, const struct lg_chain *chain,
                                             struct lg_path *ret);
 
+// ---- all instances of a type ----
+
+struct lg_groups_query {
+    const char *contains; // Part of the name of their types, or NULL:
+    uint64_t mt;          // exactly this one
+    uint64_t limit;       // Groups at most; 0: all.
+};
+LG_MUST_CHECK struct lg_error *lg_gcroot_groups(struct lg_session *session,
+                                                const struct lg_groups_query *query,
+                                                struct lg_report *report);
+
 // ---- compression ----
 
 // A run of hops that say the same again and again: `period` hops, `times` times, from `start` on.

@@ -108,6 +108,9 @@ LG_DEFINE_FREEP(lg_reach)
 enum lg_link { LG_LINK_FIELD, LG_LINK_ELEMENT, LG_LINK_DEPENDENT, LG_LINK_LOADER };
 const char *lg_link_name(enum lg_link link); // "field" "element" "dependent" "loader"
 
+// What the reference at `offset` of an object is called; `any` element is "[]".
+enum lg_link lg_label_at(const struct lg_heap_graph *graph, const struct lg_object *from,
+                         uint64_t offset, bool any, char *buf, size_t size);
 // How `from` refers to `to`: "_items", "[17]", "[3].value", "_lock._owner", "[0,2]". False if it does
 // not (any more).
 bool lg_edge_label(const struct lg_heap_graph *graph, const struct lg_object *from, uint64_t to,

@@ -72,8 +72,8 @@ static void append_indices(struct lg_target *target, const struct lg_object *arr
     }
 }
 
-static void element_label(struct lg_clr *clr, const struct lg_object *from, uint64_t offset, char *buf,
-                          size_t size)
+static void element_label(struct lg_clr *clr, const struct lg_object *from, uint64_t offset, bool any,
+                          char *buf, size_t size)
 {
     const struct lg_type *type = from->type;
     // Data begin behind method table and count, and bounds where the rank is not 1 (base_size covers
@@ -83,11 +83,32 @@ static void element_label(struct lg_clr *clr, const struct lg_object *from, uint
         snprintf(buf, size, "+%llu", (unsigned long long)offset);
         return;
     }
-    append_indices(lg_clr_target(clr), from, (offset - data) / type->component_size, buf, size);
+    if (any)
+        snprintf(buf, size, "[]");
+    else
+        append_indices(lg_clr_target(clr), from, (offset - data) / type->component_size, buf, size);
     const struct lg_type *element =
         type->element_handle & 2 ? NULL : lg_clr_type(clr, type->element_handle);
     if (element && element->flags & LG_TYPE_VALUE)
         append_field(clr, element, (offset - data) % type->component_size, false, buf, size);
+}
+
+enum lg_link lg_label_at(const struct lg_heap_graph *graph, const struct lg_object *from,
+                         uint64_t offset, bool any, char *buf, size_t size)
+{
+    struct lg_clr *clr = lg_heap_clr(graph->heap);
+    const struct lg_static *slot = lg_clr_static_at(clr, from->address + offset);
+    buf[0] = 0;
+    if (slot && lg_static_is_collectible(clr, slot)) { // What an array of statics holds has names.
+        snprintf(buf, size, "%s.%s", lg_clr_type_name(clr, lg_clr_type(clr, slot->mt)), slot->field);
+        return LG_LINK_FIELD;
+    }
+    if (from->type->flags & LG_TYPE_ARRAY) {
+        element_label(clr, from, offset, any, buf, size);
+        return LG_LINK_ELEMENT;
+    }
+    append_field(clr, from->type, offset - 8, true, buf, size);
+    return LG_LINK_FIELD;
 }
 
 struct hunt {
@@ -111,21 +132,8 @@ bool lg_edge_label(const struct lg_heap_graph *graph, const struct lg_object *fr
     struct hunt hunt = { .to = to };
     buf[0] = 0;
     lg_heap_references(graph->heap, from, hunt_reference, &hunt);
-    const struct lg_static *slot =
-        hunt.found ? lg_clr_static_at(clr, from->address + hunt.offset) : NULL;
-    if (slot && lg_static_is_collectible(clr, slot)) {
-        *link_ret = LG_LINK_FIELD; // What an array of statics holds has names, not indices.
-        snprintf(buf, size, "%s.%s", lg_clr_type_name(clr, lg_clr_type(clr, slot->mt)), slot->field);
-        return true;
-    }
-    if (hunt.found && from->type->flags & LG_TYPE_ARRAY) {
-        *link_ret = LG_LINK_ELEMENT;
-        element_label(clr, from, hunt.offset, buf, size);
-        return true;
-    }
     if (hunt.found) {
-        *link_ret = LG_LINK_FIELD;
-        append_field(clr, from->type, hunt.offset - 8, true, buf, size);
+        *link_ret = lg_label_at(graph, from, hunt.offset, false, buf, size);
         return true;
     }
     for (size_t i = 0; i < graph->dependents.len; i++) {

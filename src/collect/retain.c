@@ -278,7 +278,8 @@ struct visit {
 
 struct grouping {
     const struct lg_retention *retention;
-    const uint32_t *key;
+    const uint32_t *key; // by lg_type.id,
+    bool by_node;        // or by node
     struct lg_retained_group *groups;
     uint32_t *inside; // by key: how many of it the walk is inside of
     uint64_t *own;
@@ -298,8 +299,9 @@ static void grouping_deinit(struct grouping *grouping)
 static uint32_t key_of(const struct grouping *grouping, uint32_t number)
 {
     lg_node node = grouping->retention->tree->node[number];
-    return node < grouping->retention->node_count ? grouping->key[grouping->retention->own_type[node]]
-                                                  : UINT32_MAX;
+    if (node >= grouping->retention->node_count)
+        return UINT32_MAX;
+    return grouping->key[grouping->by_node ? node : grouping->retention->own_type[node]];
 }
 
 static bool enter(struct grouping *grouping, uint32_t number)
@@ -336,12 +338,13 @@ static bool walk(struct grouping *grouping)
     return ok;
 }
 
-struct lg_error *lg_retention_group(const struct lg_retention *retention, const uint32_t *key,
-                                    struct lg_retained_group *groups, uint32_t key_count)
+static struct lg_error *group(const struct lg_retention *retention, const uint32_t *key, bool by_node,
+                              struct lg_retained_group *groups, uint32_t key_count)
 {
     _cleanup_(grouping_deinit) struct grouping grouping = {
         .retention = retention,
         .key = key,
+        .by_node = by_node,
         .groups = groups,
         .inside = calloc(key_count + 1u, sizeof(*grouping.inside)),
         .own = own_sizes(retention),
@@ -351,6 +354,18 @@ struct lg_error *lg_retention_group(const struct lg_retention *retention, const 
         return &lg_no_memory;
     struct lg_error *err = lg_dominator_children_find(retention->tree, &grouping.children);
     return err ? err : walk(&grouping) ? NULL : &lg_no_memory;
+}
+
+struct lg_error *lg_retention_group(const struct lg_retention *retention, const uint32_t *key,
+                                    struct lg_retained_group *groups, uint32_t key_count)
+{
+    return group(retention, key, false, groups, key_count);
+}
+
+struct lg_error *lg_retention_group_nodes(const struct lg_retention *retention, const uint32_t *key,
+                                          struct lg_retained_group *groups, uint32_t key_count)
+{
+    return group(retention, key, true, groups, key_count);
 }
 
 // ---- sets ----

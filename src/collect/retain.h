@@ -56,6 +56,12 @@ LG_MUST_CHECK struct lg_error *lg_retention_group(const struct lg_retention *ret
                                                   const uint32_t *key, struct lg_retained_group *groups,
                                                   uint32_t key_count);
 
+// The same by a key of each node; UINT32_MAX: in no group.
+LG_MUST_CHECK struct lg_error *lg_retention_group_nodes(const struct lg_retention *retention,
+                                                        const uint32_t *key,
+                                                        struct lg_retained_group *groups,
+                                                        uint32_t key_count);
+
 // Exactly what would go if all nodes of a set went at once: `in_set` is a bit per node.
 LG_MUST_CHECK struct lg_error *lg_retained_set(const struct lg_retention *retention,
                                                const struct lg_reach *reach,
