@@ -4,16 +4,27 @@
 #include "cli/cmd.h"
 #include "cli/dumpobj.h"
 
+static struct lg_error *read_arguments(const struct lg_args *args, uint64_t *mt_ret,
+                                       uint64_t *address_ret)
+{
+    struct lg_error *err = lg_args_expect(args, 2, 2);
+    if (!err)
+        err = lg_args_address(args, 0, mt_ret);
+    return err ? err : lg_args_address(args, 1, address_ret);
+}
+
+static struct lg_error *check(const struct lg_args *args)
+{
+    uint64_t mt, address;
+    return read_arguments(args, &mt, &address);
+}
+
 static struct lg_error *find_struct(struct lg_session *session, const struct lg_args *args,
                                     const struct lg_type **type_ret, uint64_t *address_ret)
 {
     uint64_t mt;
     struct lg_clr *clr = lg_session_clr(session);
-    struct lg_error *err = lg_args_expect(args, 2, 2);
-    if (!err)
-        err = lg_args_address(args, 0, &mt);
-    if (!err)
-        err = lg_args_address(args, 1, address_ret);
+    struct lg_error *err = read_arguments(args, &mt, address_ret);
     if (err)
         return err;
     *type_ret = lg_clr_type(clr, mt);
@@ -80,5 +91,6 @@ const struct lg_command lg_cmd_dumpvc = {
     .summary = "the fields of a struct within an object, an array or a static",
     .details = details,
     .needs = LG_NEEDS_HEAP,
+    .check = check,
     .run = run,
 };

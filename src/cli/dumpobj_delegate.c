@@ -105,10 +105,16 @@ struct lg_error *lg_view_delegate(const struct lg_object_view *view, const struc
         add_row(view, table, &layout, object->address);
         return NULL;
     }
+    uint64_t unread = 0;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t entry;
         if (lg_array_element(view, &list, i, &entry) && entry)
             add_row(view, table, &layout, entry);
+        else
+            unread++;
     }
+    if (unread > 0)
+        lg_report_incomplete(view->report, "%" PRIu64 " of the %" PRIu64 " delegates cannot be read",
+                             unread, count);
     return NULL;
 }

@@ -138,6 +138,19 @@ static unsigned add_struct(const struct lg_object_view *view, struct lg_table *t
                            const struct lg_type *type, uint64_t address, unsigned depth,
                            unsigned budget);
 
+// The instance fields of a struct, from the `from`th on, have no room any more. What they would bring
+// with them is not counted.
+static void leave_out(const struct lg_object_view *view, const struct lg_type *type, size_t from)
+{
+    const struct lg_field *fields;
+    size_t count, left = 0;
+    struct lg_error *err = lg_clr_fields(view->clr, type, &fields, &count);
+    lg_error_free(err);
+    for (size_t i = from; !err && i < count; i++)
+        left += !fields[i].is_static && !fields[i].is_thread_static;
+    lg_report_truncated(view->report, "fields", left);
+}
+
 // Returns how many rows were added below this one.
 static unsigned add_row(const struct lg_object_view *view, struct lg_table *table,
                         const struct place *place, const struct lg_field *field,
@@ -166,6 +179,8 @@ static unsigned add_row(const struct lg_object_view *view, struct lg_table *tabl
         value->is_struct && value->is_known ? lg_clr_type(view->clr, field->type_mt) : NULL;
     if (type && depth < DEPTH_MAX && budget > 0)
         return add_struct(view, table, type, value->bits, depth + 1, budget);
+    if (type)
+        leave_out(view, type, 0);
     lg_cell_null(table);
     return 0;
 }
@@ -185,7 +200,8 @@ static unsigned add_struct(const struct lg_object_view *view, struct lg_table *t
         return 0;
     }
     struct lg_table *inner = lg_cell_table(table, &field_spec);
-    for (size_t i = 0; i < count && rows < budget; i++) {
+    size_t i = 0;
+    for (; i < count && rows < budget; i++) {
         if (fields[i].is_static || fields[i].is_thread_static)
             continue;
         _cleanup_(value_deinit) struct value value = { 0 };
@@ -193,6 +209,8 @@ static unsigned add_struct(const struct lg_object_view *view, struct lg_table *t
         rows++;
         rows += add_row(view, inner, &place, &fields[i], NULL, &value, depth, budget - rows);
     }
+    if (i < count)
+        leave_out(view, type, i);
     return rows;
 }
 

@@ -287,6 +287,8 @@ struct lg_static {
 // with live instances are then known). By `slot`.
 LG_MUST_CHECK struct lg_error *lg_clr_statics(struct lg_clr *clr, const struct lg_static **ret,
                                               size_t *count_ret);
+// Whether it told all; else the target has notes of what it could not read.
+bool lg_clr_statics_are_whole(const struct lg_clr *clr);
 // Types have become known: what lg_clr_statics() told is void if that may tell more now.
 void lg_clr_statics_renew(struct lg_clr *clr);
 // The static whose slot is at `address`, or NULL. Valid after lg_clr_statics.

@@ -35,7 +35,8 @@ struct lg_static_list {
     LG_VEC(struct lg_thread_root) roots;
     bool read, roots_read;
     uint32_t type_count; // How many types were known when it was read.
-    bool is_noted;       // What could not be read has been told.
+    size_t gaps;         // Types, modules and threads that could not be read.
+    bool is_noted;       // They have been told.
 };
 
 struct survey {
@@ -47,6 +48,8 @@ struct survey {
     LG_VEC(uint64_t) more; // base classes to look at
     uint32_t info_size, thread_info_size;
     bool no_memory;
+    size_t cut_modules;     // Modules whose types could not all be listed.
+    size_t cut_threads;     // Threads whose thread statics could not all be read.
     size_t unread;          // Types whose statics are unknown, and
     struct lg_error *first; // why, of the first.
 };
@@ -185,8 +188,9 @@ static struct lg_error *survey_types(struct survey *s)
     if (err)
         return err;
     for (size_t i = 0; i < count; i++) {
-        lg_module_types(s->clr, modules[i]->address, each_type, s);
-        lg_module_instantiations(s->clr, modules[i]->address, each_type, s);
+        bool types = lg_module_types(s->clr, modules[i]->address, each_type, s);
+        bool instantiations = lg_module_instantiations(s->clr, modules[i]->address, each_type, s);
+        s->cut_modules += !types || !instantiations;
     }
     for (uint32_t id = 0; id < lg_clr_type_count(s->clr); id++) {
         each_type(s, 0, lg_clr_type_at(s->clr, id)->mt);
@@ -206,6 +210,7 @@ struct tls {
     uint32_t count;
     uint64_t handles, in_flight;
     uint32_t handle_count;
+    bool is_cut; // There are entries that cannot be read.
 };
 
 static uint64_t object_of_handle(struct lg_clr *clr, uint64_t handle)
@@ -236,20 +241,25 @@ static bool read_u64(struct lg_clr *clr, uint64_t base, uint32_t offset, uint64_
 }
 
 // The count counts the first, unused indices too, and the array has no room for them (reference clr.md
-// D.6): index i is element i - unused.
-static void read_entries(struct lg_clr *clr, uint64_t array, uint32_t count, struct tls *tls)
+// D.6): index i is element i - unused. False if there are some that cannot be read.
+static bool read_entries(struct lg_clr *clr, uint64_t array, uint32_t count, struct tls *tls)
 {
     uint64_t unused, data_offset;
     tls->count = 0;
     if (!lg_descriptor_global(clr->descriptor, "NumberOfTlsOffsetsNotUsedInNoncollectibleArray", &unused)
         || !lg_descriptor_global(clr->descriptor, "PtrArrayOffsetToDataArray", &data_offset)
-        || unused > 64 || data_offset > 64 || count <= unused || count > TLS_ENTRIES_MAX
-        || !is_object_array(clr, array))
-        return;
+        || unused > 64 || data_offset > 64)
+        return count == 0;
+    if (count <= unused)
+        return true;
+    if (count > TLS_ENTRIES_MAX || !is_object_array(clr, array))
+        return false;
     memset(tls->entries, 0, unused * sizeof(*tls->entries));
-    if (lg_target_read_all(clr->target, array + data_offset, tls->entries + unused,
-                           (count - unused) * sizeof(*tls->entries)))
-        tls->count = count;
+    if (!lg_target_read_all(clr->target, array + data_offset, tls->entries + unused,
+                            (count - unused) * sizeof(*tls->entries)))
+        return false;
+    tls->count = count;
+    return true;
 }
 
 static uint64_t thread_local_data(struct lg_clr *clr, const struct lg_managed_thread *thread)
@@ -272,7 +282,7 @@ static bool read_tls(struct lg_clr *clr, const struct lg_managed_thread *thread,
     read_u64(clr, data, off->ThreadLocalData_CollectibleTlsArrayData, &tls->handles);
     read_u32(clr, data, off->ThreadLocalData_CollectibleTlsDataCount, &tls->handle_count);
     read_u64(clr, data, off->ThreadLocalData_InFlightData, &tls->in_flight);
-    read_entries(clr, array, count, tls);
+    tls->is_cut = !read_entries(clr, array, count, tls);
     return true;
 }
 
@@ -363,6 +373,7 @@ static struct lg_error *survey_threads(struct survey *s)
     for (size_t i = 0; i < count; i++) {
         if (!read_tls(s->clr, &threads[i], tls))
             continue;
+        s->cut_threads += tls->is_cut;
         for (size_t t = 0; t < s->tls.len && !s->no_memory; t++) {
             uint64_t entry = find_entry(s->clr, tls, s->tls.at[t].index);
             if (entry)
@@ -395,6 +406,20 @@ static void sort_slots(struct lg_static_list *list)
     list->all.len = kept;
 }
 
+static void tell_gaps(const struct survey *s)
+{
+    if (s->unread > 0)
+        lg_target_note(s->clr->target, "The statics of %zu types could not be read: %s.", s->unread,
+                       s->first ? lg_error_message(s->first) : "out of memory");
+    if (s->cut_modules > 0)
+        lg_target_note(s->clr->target,
+                       "The types of %zu modules could not all be listed: statics may be missing.",
+                       s->cut_modules);
+    if (s->cut_threads > 0)
+        lg_target_note(s->clr->target, "The thread statics of %zu threads could not be read.",
+                       s->cut_threads);
+}
+
 static struct lg_error *read_statics(struct lg_clr *clr, struct lg_static_list *list)
 {
     _cleanup_(survey_deinit) struct survey s = {
@@ -415,10 +440,10 @@ static struct lg_error *read_statics(struct lg_clr *clr, struct lg_static_list *
         err = lg_steal(s.first);
     if (err)
         return lg_error_context(err, "statics");
-    if (s.unread > 0 && !list->is_noted)
-        lg_target_note(clr->target, "The statics of %zu types could not be read: %s.", s.unread,
-                       lg_error_message(s.first));
-    list->is_noted |= s.unread > 0;
+    list->gaps = s.unread + s.cut_modules + s.cut_threads;
+    if (list->gaps > 0 && !list->is_noted)
+        tell_gaps(&s);
+    list->is_noted |= list->gaps > 0;
     sort_slots(list);
     list->read = true;
     return NULL;
@@ -443,6 +468,11 @@ struct lg_error *lg_clr_statics(struct lg_clr *clr, const struct lg_static **ret
     *ret = list->all.at;
     *count_ret = list->all.len;
     return NULL;
+}
+
+bool lg_clr_statics_are_whole(const struct lg_clr *clr)
+{
+    return clr->statics && clr->statics->read && clr->statics->gaps == 0;
 }
 
 void lg_clr_statics_renew(struct lg_clr *clr)

@@ -148,9 +148,9 @@ const char *lg_module_label(struct lg_clr *clr, uint64_t module);
 uint64_t lg_module_lookup(struct lg_clr *clr, uint64_t module, uint32_t map, uint32_t rid);
 // Calls `each` with every method table of a module's TypeDef map (rid) and of its table of
 // instantiations (rid 0, a TypeHandle: array, instantiation or TypeDesc).
-void lg_module_types(struct lg_clr *clr, uint64_t module,
+bool lg_module_types(struct lg_clr *clr, uint64_t module,
                      void (*each)(void *data, uint32_t rid, uint64_t handle), void *data);
-void lg_module_instantiations(struct lg_clr *clr, uint64_t module,
+bool lg_module_instantiations(struct lg_clr *clr, uint64_t module,
                               void (*each)(void *data, uint32_t rid, uint64_t handle), void *data);
 // Where an RVA of a module's image lies; 0 if the image is unknown or has no such place.
 uint64_t lg_module_rva(struct lg_clr *clr, uint64_t module, uint32_t rva);

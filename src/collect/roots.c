@@ -99,6 +99,8 @@ static struct lg_error *collect_statics(struct collector *c)
     if (!err && wild)
         err = lg_roots_missing(c->roots, "%llu static slots hold what is no object",
                                (unsigned long long)wild);
+    if (!err && !lg_clr_statics_are_whole(c->clr))
+        err = lg_roots_missing(c->roots, "not all statics are known");
     return err;
 }
 

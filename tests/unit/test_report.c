@@ -201,11 +201,11 @@ static void changes_have_signs_and_a_column_that_nobody_knows_is_not_shown(void 
     change_row(table, 0.0 / 0.0, NULL);
     change_row(table, -1e300, NULL);
     assert_rendered(report, lg_report_write_text,
-                    "  Rate N\n +1.4M 1\n -340K 1\n     0 1\n     - 1\n-888P 1\n");
+                    " Rate N\n+1.4M 1\n-340K 1\n    0 1\n    - 1\n-888P 1\n");
     change_row(table, 0, "here");
     assert_rendered(report, lg_report_write_text,
-                    "  Rate Where N\n +1.4M -     1\n -340K -     1\n     0 -     1\n     - -     1\n"
-                    "-888P -     1\n     0 here  1\n");
+                    " Rate Where N\n+1.4M -     1\n-340K -     1\n    0 -     1\n    - -     1\n"
+                    "-888P -     1\n    0 here  1\n");
 }
 
 static const struct lg_column short_columns[] = { { "address", "Address", LG_CELL_ADDRESS } };

@@ -222,6 +222,7 @@ static void statics_have_slots_and_owners(void **state)
     assert_string_equal(statics[1].field, "t_local");
     assert_int_equal(statics[1].slot, FT_TLS + 0x200 + 24);
     assert_int_equal(statics[1].thread->id, 1);
+    assert_true(lg_clr_statics_are_whole(clr));
     assert_ptr_equal(lg_clr_static_at(clr, FT_STATICS + 16), &statics[0]);
     assert_null(lg_clr_static_at(clr, FT_STATICS + 8));
 }
@@ -241,6 +242,47 @@ static void statics_of_types_that_become_known_later_are_told_when_asked_anew(vo
     lg_clr_statics_renew(clr);
     assert_ok(lg_clr_statics(clr, &statics, &count));
     assert_int_equal(count, 2);
+}
+
+// The one that says so, or NULL.
+static const char *note_of(const char *part)
+{
+    for (size_t i = 0; i < target->notes.len; i++) {
+        if (strstr(target->notes.at[i], part))
+            return target->notes.at[i];
+    }
+    return NULL;
+}
+
+static void types_that_cannot_be_listed_are_said(void **state)
+{
+    const struct lg_static *statics;
+    size_t count;
+    fake_u64(target, FT_MODULE(1) + 416 + 16, 900); // entries of its TypeDef map, most of them not there
+    assert_ok(lg_clr_statics(clr, &statics, &count));
+    assert_string_equal(note_of("modules"),
+                        "The types of 1 modules could not all be listed: statics may be missing.");
+    assert_false(lg_clr_statics_are_whole(clr));
+}
+
+static void instantiations_that_cannot_be_listed_are_said(void **state)
+{
+    const struct lg_static *statics;
+    size_t count;
+    fake_u64(target, FT_MODULE(1) + 0x3118, UINT64_C(0x7fff00000000)); // head of a chain
+    assert_ok(lg_clr_statics(clr, &statics, &count));
+    assert_non_null(note_of("The types of 1 modules"));
+    assert_int_equal(count, 2);
+}
+
+static void thread_statics_that_cannot_be_read_are_said(void **state)
+{
+    const struct lg_static *statics;
+    size_t count;
+    fake_u32(target, FT_TLS, 60000);
+    assert_ok(lg_clr_statics(clr, &statics, &count));
+    assert_string_equal(note_of("thread statics"), "The thread statics of 1 threads could not be read.");
+    assert_false(lg_clr_statics_are_whole(clr));
 }
 
 static void arrays_of_thread_statics_are_roots(void **state)
@@ -307,6 +349,9 @@ int main(void)
         TEST(a_field_desc_of_another_class_is_an_error),
         TEST(statics_have_slots_and_owners),
         TEST(statics_of_types_that_become_known_later_are_told_when_asked_anew),
+        TEST(types_that_cannot_be_listed_are_said),
+        TEST(instantiations_that_cannot_be_listed_are_said),
+        TEST(thread_statics_that_cannot_be_read_are_said),
         TEST(arrays_of_thread_statics_are_roots),
         TEST(a_thread_static_past_the_array_is_not_followed),
         TEST(a_thread_static_in_flight_is_found_by_its_handle),
