@@ -48,7 +48,9 @@ static const struct lg_option *find_option(const struct lg_command *command, con
                                            size_t len)
 {
     const struct lg_option *option = find_in(command->options, name, len);
-    if (!option && (command->needs == LG_NEEDS_HEAP || command->needs == LG_OPENS_TARGET))
+    if (!option
+        && (command->needs == LG_NEEDS_HEAP || command->needs == LG_OPENS_TARGET
+            || command->needs == LG_TAKES_TARGET))
         option = find_in(lg_target_options, name, len);
     return option ? option : find_in(lg_common_options, name, len);
 }

@@ -24,6 +24,7 @@ extern const struct lg_command lg_cmd_ps;
 extern const struct lg_command lg_cmd_quit;
 extern const struct lg_command lg_cmd_refresh;
 extern const struct lg_command lg_cmd_retained;
+extern const struct lg_command lg_cmd_vadump;
 
 // What `help NAME` and `NAME --help` say.
 LG_MUST_CHECK struct lg_error *lg_help_about(const struct lg_command *command, struct lg_report **ret);

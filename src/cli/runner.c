@@ -317,6 +317,7 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
     struct lg_runner how = *runner; // This command's own options do not outlast it.
     how.json = lg_args_has(args, "json") || (runner->json && !lg_args_has(args, "tsv"));
     how.tsv = lg_args_has(args, "tsv") || (runner->tsv && !lg_args_has(args, "json"));
+    how.json |= command->saves_json && lg_args_has(args, "o") && !how.tsv;
     if (lg_args_has(args, "json") && lg_args_has(args, "tsv"))
         return lg_error_new(LG_ERR_USAGE, "options '-json' and '-tsv' exclude each other");
 

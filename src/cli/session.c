@@ -228,6 +228,55 @@ struct lg_error *lg_session_refresh(struct lg_session *session)
     return err ? err : open_heap_or_close(session);
 }
 
+static struct lg_error *open_live_or_core(struct lg_session *session, const char *spec,
+                                          const struct lg_target_options *options,
+                                          const struct lg_live_watch *watch)
+{
+    int pid;
+    struct lg_error *err = lg_target_resolve(spec, &pid);
+    if (err)
+        return err;
+    pthread_mutex_lock(&session->lock);
+    err = pid > 0 ? lg_live_open_with(pid, watch, &session->target)
+                  : lg_core_open_below(spec, options->sysroot, &session->target);
+    pthread_mutex_unlock(&session->lock);
+    return err;
+}
+
+struct lg_error *lg_session_open_watched(struct lg_session *session, const char *spec,
+                                         const struct lg_target_options *options, bool managed,
+                                         const struct lg_live_watch *watch, char **why_ret)
+{
+    begin(session);
+    *why_ret = NULL;
+    struct lg_error *err = open_live_or_core(session, spec, options, watch);
+    if (!err && managed) {
+        session->doing = "reading the runtime";
+        err = open_clr(session);
+    }
+    session->doing = NULL;
+    if (!err || !session->target || lg_error_kind(err) == LG_ERR_NO_MEMORY
+        || lg_error_kind(err) == LG_ERR_CANCELLED)
+        return err;
+    // Whatever else is the matter with the runtime: the process has its memory all the same.
+    lg_clr_free(session->clr);
+    session->clr = NULL;
+    *why_ret = strdup(lg_error_message(err));
+    lg_error_free(err);
+    return *why_ret ? NULL : &lg_no_memory;
+}
+
+struct lg_error *lg_session_refresh_watched(struct lg_session *session,
+                                            const struct lg_live_watch *watch)
+{
+    if (session->target)
+        lg_live_set_watch(session->target, watch);
+    struct lg_error *err = lg_session_refresh(session);
+    if (session->target)
+        lg_live_set_watch(session->target, NULL);
+    return err;
+}
+
 // Takes another copy if the walk of this one was not exact: true if there is a new one to walk.
 static struct lg_error *walk_again(struct lg_session *session, const struct lg_walk_result *walk,
                                    unsigned tries, bool *ret)

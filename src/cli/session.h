@@ -28,6 +28,18 @@ LG_MUST_CHECK struct lg_error *lg_session_open(struct lg_session *session, const
 // The same of a target that is open already; takes it, after an error too.
 LG_MUST_CHECK struct lg_error *lg_session_adopt(struct lg_session *session, struct lg_target *target);
 
+// Opens a target for its memory picture: with or without a runtime in it, and a live one under a watch
+// (target/live.h). `*why_ret`: why there is no lg_session_clr(), owned; NULL if there is. The heap is
+// not opened. `managed` false: no runtime is looked for.
+struct lg_live_watch;
+LG_MUST_CHECK struct lg_error *lg_session_open_watched(struct lg_session *session, const char *spec,
+                                                       const struct lg_target_options *options,
+                                                       bool managed, const struct lg_live_watch *watch,
+                                                       char **why_ret);
+// lg_session_refresh() under a watch.
+LG_MUST_CHECK struct lg_error *lg_session_refresh_watched(struct lg_session *session,
+                                                          const struct lg_live_watch *watch);
+
 // From another thread, when the program is about to end: lets the target go. What is read of it from now
 // on is not there.
 void lg_session_end(struct lg_session *session);

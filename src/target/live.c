@@ -15,6 +15,7 @@
 #include "target/page_cache.h"
 #include "target/proc.h"
 #include "target/threads.h"
+#include "target/untouched.h"
 #include "target/watchdog.h"
 #include "util/error.h"
 
@@ -35,6 +36,7 @@ struct lg_live {
     struct lg_arena paths;      // Of target.ranges
     int proc;                   // /proc/PID of the process itself.
     int mem;                    // The memory that is read.
+    int pagemap;                // Of the process, if that itself is read; else -1.
     atomic_int reading;         // The process whose memory that is; 0: gone.
     bool is_copy;               // What is read is a copy: it holds still, so
     struct lg_page_cache cache; // its pages are fetched once.
@@ -58,6 +60,15 @@ static size_t read_piece(struct lg_live *live, uint64_t address, void *buf, size
     return n > 0 ? (size_t)n : 0;
 }
 
+// Up to where what is to be left alone begins or ends.
+static size_t read_some(struct lg_live *live, uint64_t address, void *buf, size_t len)
+{
+    size_t other = len;
+    size_t n = lg_untouched(live->pagemap, &live->target, address, len, &other);
+    memset(buf, 0, n);
+    return n > 0 ? n : read_piece(live, address, buf, other);
+}
+
 static size_t fetch_page(void *data, uint64_t address, void *buf, size_t len)
 {
     return read_piece(data, address, buf, len);
@@ -74,7 +85,7 @@ static size_t live_read(struct lg_target *target, uint64_t address, void *buf, s
         return len;
     while (done < len) {
         size_t left = len - done;
-        size_t n = read_piece(live, address + done, (uint8_t *)buf + done, left < PIECE ? left : PIECE);
+        size_t n = read_some(live, address + done, (uint8_t *)buf + done, left < PIECE ? left : PIECE);
         if (n == 0)
             break;
         done += n;
@@ -110,6 +121,7 @@ static void live_close(struct lg_target *target)
     lg_freeze_deinit(&live->freeze);
     lg_page_cache_deinit(&live->cache);
     lg_closep(&live->mem);
+    lg_closep(&live->pagemap);
     lg_closep(&live->proc);
     lg_arena_free(&live->paths);
     free(live);
@@ -175,7 +187,7 @@ static struct lg_error *prepare(struct lg_live *live)
         return lg_freeze_denied(live->target.pid, live->proc, live->target.pid,
                                 &live->freeze.is_contended);
     err = lg_maps_read(live->proc, &live->target, &live->paths);
-    if (!err)
+    if (!err && !live->watch.stopped)
         lg_gadgets_find(&live->target, live->freeze.mem, &live->freeze.gadgets);
     return err;
 }
@@ -192,18 +204,22 @@ static void freeze_job(void *data)
         if (t->state != LG_TRACEE_GONE && !lg_vec_push(&live->target.threads, thread))
             live->err = &lg_no_memory;
     }
-    if (!live->err && live->watch.stopped)
+    if (!live->err && live->watch.stopped) {
         live->watch.stopped(live->watch.data, live->proc);
-    if (live->err || live->watch.without_copy)
+        // Only now: reading code makes pages of its file resident.
+        if (live->watch.after == LG_AFTER_COPY)
+            lg_gadgets_find(&live->target, live->freeze.mem, &live->freeze.gadgets);
+    }
+    if (live->err || live->watch.after == LG_AFTER_GO)
         lg_freeze_end(&live->freeze);
-    else
+    else if (live->watch.after == LG_AFTER_COPY)
         live->err = lg_freeze_copy(&live->freeze);
 }
 
 static void note_what_is_odd(struct lg_live *live)
 {
     struct lg_target *target = &live->target;
-    if (!live->freeze.copy && !live->watch.without_copy)
+    if (!live->freeze.copy && live->watch.after == LG_AFTER_COPY)
         lg_target_note(target, "the process cannot be copied (%s) and stands still while it is read",
                        live->freeze.refusal);
     size_t unknown = 0;
@@ -226,6 +242,8 @@ static struct lg_error *look(struct lg_live *live)
     live->mem = proc < 0 ? -1 : openat(proc, "mem", O_RDONLY | O_CLOEXEC);
     if (live->mem < 0)
         return lg_error_os(errno, "memory");
+    if (!live->is_copy)
+        live->pagemap = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
     lg_arena_free(&live->paths);
     struct lg_error *err = lg_maps_read(proc, target, &live->paths);
     if (!err && target->ranges.len == 0)
@@ -276,7 +294,8 @@ static void forget(struct lg_live *live)
     lg_keeper_run(live->keeper, end_job, live);
     lg_page_cache_clear(&live->cache);
     lg_closep(&live->mem);
-    live->mem = -1;
+    lg_closep(&live->pagemap);
+    live->mem = live->pagemap = -1;
     for (size_t i = 0; i < target->notes.len; i++)
         free(target->notes.at[i]);
     target->notes.len = target->threads.len = target->ranges.len = 0;
@@ -311,7 +330,7 @@ static struct lg_live *live_new(int pid, const struct lg_target_ops *ops)
     live->target.kind = LG_TARGET_PROCESS;
     live->target.pid = pid;
     live->proc = pid > 0 ? lg_proc_open(pid) : -1;
-    live->mem = -1;
+    live->mem = live->pagemap = -1;
     live->freeze =
         (struct lg_freeze){ .pid = pid, .proc = live->proc, .mem = -1, .maps = &live->target };
     return live;
@@ -399,6 +418,11 @@ void lg_live_end(struct lg_target *target)
     atomic_store(&live->reading, 0);
     if (live->keeper)
         lg_keeper_run(live->keeper, end_job, live);
+}
+
+int lg_live_reading(const struct lg_target *target)
+{
+    return target->kind == LG_TARGET_PROCESS ? atomic_load(&((struct lg_live *)target)->reading) : 0;
 }
 
 double lg_live_pause_ms(const struct lg_target *target)

@@ -12,6 +12,12 @@
 
 #include "target/target.h"
 
+enum lg_live_after {
+    LG_AFTER_COPY, // It is copied and goes on; the copy is read.
+    LG_AFTER_STAY, // It stands still, to be read itself, until lg_live_end().
+    LG_AFTER_GO,   // It goes on, and is read as it runs.
+};
+
 // What somebody wants to see of a process while it stands still: copying it changes what /proc says of
 // its memory (every page that a copy has too is shared).
 struct lg_live_watch {
@@ -20,7 +26,7 @@ struct lg_live_watch {
     // again.
     void (*stopped)(void *data, int proc);
     void *data;
-    bool without_copy; // The process is let go then, and what is read later is the process as it runs.
+    enum lg_live_after after;
 };
 
 // lg_live_open() with a watch, which is copied; NULL is none.
@@ -41,6 +47,9 @@ LG_MUST_CHECK struct lg_error *lg_glance_open(int pid, struct lg_target **ret);
 
 // From now on pages are fetched anew.
 void lg_peek_again(struct lg_target *target);
+
+// The process whose memory is read: the copy, or the process itself; 0: it is gone, or no process.
+int lg_live_reading(const struct lg_target *target);
 
 // How long the process stood, or has stood until now. Below 0: not a process.
 double lg_live_pause_ms(const struct lg_target *target);

@@ -37,6 +37,16 @@ static bool read_hex(struct cursor *c, uint64_t *ret)
     return c->pos > start;
 }
 
+static bool read_decimal(struct cursor *c, uint64_t *ret)
+{
+    const char *start = c->pos;
+    uint64_t value = 0;
+    for (; c->pos < c->end && *c->pos >= '0' && *c->pos <= '9'; c->pos++)
+        value = value * 10 + (uint64_t)(*c->pos - '0');
+    *ret = value;
+    return c->pos > start;
+}
+
 static bool read_access(struct cursor *c, unsigned *ret)
 {
     if (c->end - c->pos < 4)
@@ -73,16 +83,22 @@ static bool is_unreadable(const char *path)
     return strncmp(path, "[vvar", 5) == 0 || strcmp(path, "[vsyscall]") == 0;
 }
 
-static struct lg_error *read_line(struct cursor *c, struct lg_range *range, struct lg_arena *paths)
+struct lg_error *lg_maps_parse_line(const char *line, size_t len, struct lg_arena *paths,
+                                    struct lg_maps_line *ret)
 {
+    struct cursor c = { line, line + len };
+    struct lg_range *range = &ret->range;
     uint64_t number;
-    bool good = read_hex(c, &range->start) && skip(c, '-') && read_hex(c, &range->end) && skip(c, ' ')
-                && read_access(c, &range->access) && skip(c, ' ') && read_hex(c, &range->offset)
-                && skip(c, ' ') && read_hex(c, &number) && skip(c, ':') && read_hex(c, &number)
-                && skip(c, ' ') && read_hex(c, &number) && range->end > range->start;
+    *ret = (struct lg_maps_line){ .inode = 0 };
+    bool good = read_hex(&c, &range->start) && skip(&c, '-') && read_hex(&c, &range->end)
+                && skip(&c, ' ') && read_access(&c, &range->access) && skip(&c, ' ')
+                && read_hex(&c, &range->offset) && skip(&c, ' ') && read_hex(&c, &number)
+                && skip(&c, ':') && read_hex(&c, &number) && skip(&c, ' ')
+                && read_decimal(&c, &ret->inode) && range->end > range->start;
     if (!good)
         return lg_error_new(LG_ERR_CORRUPT, "not as /proc has it");
-    range->path = read_path(c, paths);
+    ret->is_shared = ((const char *)memchr(line, ' ', len))[4] == 's'; // Behind the addresses: " rwxs".
+    range->path = read_path(&c, paths);
     if (!range->path)
         return &lg_no_memory;
     range->saved = is_unreadable(range->path) ? 0 : range->end - range->start;
@@ -97,11 +113,12 @@ struct lg_error *lg_maps_parse(const char *text, size_t len, struct lg_target *t
     uint64_t reached = 0;
     for (size_t line = 1; text < end; line++) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
-        struct cursor c = { text, newline ? newline : end };
-        struct lg_range range = { 0 };
-        struct lg_error *err = read_line(&c, &range, paths);
+        struct lg_maps_line parsed;
+        size_t length = (size_t)((newline ? newline : end) - text);
+        struct lg_error *err = lg_maps_parse_line(text, length, paths, &parsed);
         if (err)
             return lg_error_context(err, "maps: line %zu", line);
+        const struct lg_range range = parsed.range;
         // A running process may change between two reads of the file: what was merged is seen twice.
         if (range.start >= reached) {
             if (!lg_vec_push(&target->ranges, range))

@@ -63,7 +63,7 @@ static void without_a_copy_the_process_itself_is_read_as_it_runs(void **state)
     struct sight sight = { 0 };
     prey_start(&prey, fill_memory);
     prey_await(&prey, 1);
-    const struct lg_live_watch watch = { .stopped = look, .data = &sight, .without_copy = true };
+    const struct lg_live_watch watch = { .stopped = look, .data = &sight, .after = LG_AFTER_GO };
     _cleanup_(lg_target_freep) struct lg_target *target = NULL;
     assert_ok(lg_live_open_with(prey.pid, &watch, &target));
     assert_int_equal(sight.state, 't');
