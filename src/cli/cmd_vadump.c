@@ -225,14 +225,14 @@ static const char details[] =
     "    $ linger vadump 4711\n"
     "    Category                        Total        Private Shareable    Shared\n"
     "                               Pages    KBytes    KBytes    KBytes    KBytes\n"
-    "          Page Table Pages        88       352       352         0         0\n"
+    "          Page Table Pages        89       356       356         0         0\n"
     "          Other System            32       128       128         0         0\n"
-    "          Code/StaticData       7301     29204      1020        84     28100\n"
-    "          Heap                 11824     47296     47296         0         0\n"
-    "          Stack                   37       148       148         0         0\n"
+    "          Code/StaticData       7319     29276      1020        80     28176\n"
+    "          Heap                 12352     49408     49408         0         0\n"
+    "          Stack                   38       152       152         0         0\n"
     "          Teb                      9        36        36         0         0\n"
     "          Mapped Data              0         0         0         0         0\n"
-    "          Other Data             846      3384         ?         ?        32\n"
+    "          Other Data             878      3512       532      2948        32\n"
     "";
 
 const struct lg_command lg_cmd_vadump = {

@@ -1,7 +1,8 @@
 // Claims on ranges of addresses: batches of less and less precedence, settled into one order.
 #include "picture/picture_priv.h"
 
-bool lg_claims_add(struct lg_claims *claims, uint64_t start, uint64_t end, const struct lg_owner *owner)
+bool lg_claims_add(struct lg_claims *claims, uint64_t start, uint64_t end,
+                   const struct lg_page_owner *owner)
 {
     return start >= end || lg_vec_push(&claims->batch, (struct lg_claim){ start, end, owner });
 }

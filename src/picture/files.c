@@ -50,10 +50,11 @@ static bool has_code(const struct lg_picture *picture, const struct lg_mapping *
     return false;
 }
 
-static const struct lg_owner *module_owner(struct lg_making *making, const struct lg_mapping *mapping)
+static const struct lg_page_owner *module_owner(struct lg_making *making,
+                                                const struct lg_mapping *mapping)
 {
     const char *file = lg_base_name(mapping->path);
-    struct lg_owner owner = { .category = LG_CODE, .module = file };
+    struct lg_page_owner owner = { .category = LG_CODE, .module = file };
     if (is_assembly(mapping->path)) {
         owner.kind = has_code(making->picture, mapping) ? "ready-to-run image" : "mapped assembly";
         owner.name = lg_making_format(making, "%s (%s)", file, owner.kind);
@@ -66,15 +67,17 @@ static const struct lg_owner *module_owner(struct lg_making *making, const struc
     return lg_owner_new(making, &owner);
 }
 
-static const struct lg_owner *file_owner(struct lg_making *making, const struct lg_mapping *mapping)
+static const struct lg_page_owner *file_owner(struct lg_making *making, const struct lg_mapping *mapping)
 {
-    struct lg_owner owner = { .category = LG_MAPPED_DATA, .kind = "mapped file", .name = mapping->path };
+    struct lg_page_owner owner = { .category = LG_MAPPED_DATA,
+                                   .kind = "mapped file",
+                                   .name = mapping->path };
     if (is_assembly(mapping->path)
         || (mapping->path[0] == '/' && has_code(making->picture, mapping) && !is_shared_memory(mapping)))
         return module_owner(making, mapping);
     if (strncmp(mapping->path, "/memfd:doublemapper", 19) == 0)
-        owner = (struct lg_owner){ LG_OTHER_DATA, "executable memory",
-                                   "executable memory, free or unknown" };
+        owner = (struct lg_page_owner){ LG_OTHER_DATA, "executable memory",
+                                        "executable memory, free or unknown" };
     else if (is_shared_memory(mapping))
         owner.kind = "shared memory";
     return lg_owner_new(making, &owner);
@@ -85,25 +88,26 @@ static bool is_special(const char *path)
     return strncmp(path, "[v", 2) == 0 || strcmp(path, "[uprobes]") == 0;
 }
 
-const struct lg_owner *lg_owner_of_mapping(struct lg_making *making, const struct lg_mapping *mapping)
+const struct lg_page_owner *lg_owner_of_mapping(struct lg_making *making,
+                                                const struct lg_mapping *mapping)
 {
     const char *path = mapping->path;
     if (mapping->has_file || (path[0] == '/' && !mapping->has_file))
         return file_owner(making, mapping);
-    struct lg_owner owner = {
+    struct lg_page_owner owner = {
         .category = LG_OTHER_DATA,
         .kind = "unknown",
         .name = "anonymous memory of unknown owner",
         .is_unknown = true,
     };
     if (strcmp(path, "[heap]") == 0)
-        owner = (struct lg_owner){ LG_HEAP, "malloc arena", "main malloc arena [heap]" };
+        owner = (struct lg_page_owner){ LG_HEAP, "malloc arena", "main malloc arena [heap]" };
     else if (strcmp(path, "[stack]") == 0)
-        owner = (struct lg_owner){ LG_STACK, "thread stack", "stack of the main thread" };
+        owner = (struct lg_page_owner){ LG_STACK, "thread stack", "stack of the main thread" };
     else if (is_special(path))
-        owner = (struct lg_owner){ LG_CODE, "kernel page", path };
+        owner = (struct lg_page_owner){ LG_CODE, "kernel page", path };
     else if (strncmp(path, "[anon:", 6) == 0 || strncmp(path, "[anon_shmem:", 12) == 0)
-        owner = (struct lg_owner){ LG_OTHER_DATA, "named by the program", path };
+        owner = (struct lg_page_owner){ LG_OTHER_DATA, "named by the program", path };
     return lg_owner_new(making, &owner);
 }
 
@@ -126,12 +130,12 @@ void lg_making_images(const struct lg_making *making,
 static bool claim_bss(const struct lg_image *image, void *data)
 {
     struct lg_making *making = data;
-    struct lg_owner owner = { .category = LG_CODE,
-                              .kind = "module bss",
-                              .module = lg_base_name(image->path) };
+    struct lg_page_owner owner = { .category = LG_CODE,
+                                   .kind = "module bss",
+                                   .module = lg_base_name(image->path) };
     owner.name = lg_making_format(making, "%s bss", owner.module);
     const struct lg_mappings *mappings = &making->picture->mappings;
-    const struct lg_owner *made = NULL;
+    const struct lg_page_owner *made = NULL;
     const struct lg_mapping *first = lg_mapping_find(making->picture, image->base);
     for (size_t i = first ? (size_t)(first - mappings->all.at) : mappings->all.len;
          i < mappings->all.len && mappings->all.at[i].start < image->end; i++) {

@@ -55,7 +55,7 @@ static void claim_heaps(struct lg_making *making, const struct lg_mapping *mappi
         if (!find_heap(making, mapping, at, &heap))
             continue;
         uint64_t arena = heap.previous ? heap.arena : at;
-        struct lg_owner owner = { LG_HEAP, "malloc arena" };
+        struct lg_page_owner owner = { LG_HEAP, "malloc arena" };
         owner.name =
             lg_making_format(making, "malloc arena %012zx", (size_t)(arena / HEAP_ALIGN * HEAP_ALIGN));
         lg_making_claim(making, at, at + heap.writable, lg_owner_new(making, &owner));
@@ -66,7 +66,7 @@ static void claim_heaps(struct lg_making *making, const struct lg_mapping *mappi
 // From where nobody claims anything: chunks with a mapping of their own, one behind the other. Something
 // else may lie before them.
 static void claim_big(struct lg_making *making, uint64_t start, uint64_t end,
-                      const struct lg_owner *owner)
+                      const struct lg_page_owner *owner)
 {
     for (unsigned tries = 0; tries < TRIES && start + BIG_MIN <= end;) {
         uint64_t head[2];
@@ -84,7 +84,7 @@ static void claim_big(struct lg_making *making, uint64_t start, uint64_t end,
 
 // Calls claim_big() for every gap between claims.
 static void claim_gaps(struct lg_making *making, const struct lg_mapping *mapping, size_t *claim,
-                       const struct lg_owner *owner)
+                       const struct lg_page_owner *owner)
 {
     const struct lg_claims *claims = &making->claims;
     uint64_t pos = mapping->start;
@@ -110,9 +110,9 @@ void lg_claim_malloc(struct lg_making *making)
             add_use(making, mapping->start, mapping->end - mapping->start);
     }
     lg_making_settle(making);
-    const struct lg_owner big = { LG_HEAP, "malloc, mapped chunks",
-                                  "malloc, chunks with a mapping of their own" };
-    const struct lg_owner *owner = lg_owner_new(making, &big);
+    const struct lg_page_owner big = { LG_HEAP, "malloc, mapped chunks",
+                                       "malloc, chunks with a mapping of their own" };
+    const struct lg_page_owner *owner = lg_owner_new(making, &big);
     size_t claim = 0;
     for (size_t i = 0; i < mappings->all.len && !making->out_of_memory; i++) {
         const struct lg_mapping *mapping = &mappings->all.at[i];

@@ -7,7 +7,8 @@
 #include "picture/pages.h"
 #include "picture/picture_priv.h"
 
-static bool is_same(const struct lg_making *making, const struct lg_owner *a, const struct lg_owner *b)
+static bool is_same(const struct lg_making *making, const struct lg_page_owner *a,
+                    const struct lg_page_owner *b)
 {
     if (a == b)
         return true;
@@ -23,7 +24,7 @@ static uint64_t to_page(const struct lg_picture *picture, uint64_t address)
 
 // Appends, or makes the last one longer.
 static void add_part(struct lg_making *making, size_t first, uint32_t mapping, uint64_t start,
-                     uint64_t end, const struct lg_owner *owner)
+                     uint64_t end, const struct lg_page_owner *owner)
 {
     struct lg_picture *picture = making->picture;
     struct lg_part *last =
@@ -43,7 +44,7 @@ static void add_part(struct lg_making *making, size_t first, uint32_t mapping, u
 static void cut(struct lg_making *making, size_t *claim, uint32_t index, size_t first)
 {
     const struct lg_mapping *mapping = &making->picture->mappings.all.at[index];
-    const struct lg_owner *rest = lg_owner_of_mapping(making, mapping);
+    const struct lg_page_owner *rest = lg_owner_of_mapping(making, mapping);
     uint64_t half = making->picture->page_size / 2, pos = mapping->start;
     const struct lg_claims *claims = &making->claims;
     while (*claim < claims->all.len && claims->all.at[*claim].end <= mapping->start)

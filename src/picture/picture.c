@@ -54,9 +54,9 @@ const char *lg_making_format(struct lg_making *making, const char *format, ...)
     return copy ? copy : "";
 }
 
-const struct lg_owner *lg_owner_new(struct lg_making *making, const struct lg_owner *owner)
+const struct lg_page_owner *lg_owner_new(struct lg_making *making, const struct lg_page_owner *owner)
 {
-    struct lg_owner *copy = lg_arena_alloc(&making->picture->names, sizeof(*copy));
+    struct lg_page_owner *copy = lg_arena_alloc(&making->picture->names, sizeof(*copy));
     if (copy)
         *copy = *owner;
     making->out_of_memory |= !copy;
@@ -64,7 +64,7 @@ const struct lg_owner *lg_owner_new(struct lg_making *making, const struct lg_ow
 }
 
 void lg_making_claim(struct lg_making *making, uint64_t start, uint64_t end,
-                     const struct lg_owner *owner)
+                     const struct lg_page_owner *owner)
 {
     if (owner && !lg_claims_add(&making->claims, start, end, owner))
         making->out_of_memory = true;

@@ -68,7 +68,7 @@ enum lg_category { // Those of the classic table, in its order.
 };
 const char *lg_category_name(enum lg_category category); // "Page Table Pages"
 
-struct lg_owner {
+struct lg_page_owner {
     enum lg_category category;
     const char *kind;   // "GC heap", "thread stack": what -by kind groups by.
     const char *name;   // "gen2", "libc.so.6 text": the row of -detail.
@@ -80,7 +80,7 @@ struct lg_owner {
 struct lg_part {
     uint64_t start, end;
     uint32_t mapping;
-    const struct lg_owner *owner;
+    const struct lg_page_owner *owner;
     struct lg_amounts sum;
 };
 

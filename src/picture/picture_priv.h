@@ -35,13 +35,14 @@ const uint64_t *lg_sight_words(const struct lg_sight *sight, uint32_t mapping); 
 // [start, end) is `owner`'s. Of claims that overlap, the one of the earlier batch holds.
 struct lg_claim {
     uint64_t start, end;
-    const struct lg_owner *owner;
+    const struct lg_page_owner *owner;
 };
 struct lg_claims {
     LG_VEC(struct lg_claim) all;   // By `start`; none overlap.
     LG_VEC(struct lg_claim) batch; // Those that lg_claims_settle() will add, in any order.
 };
-bool lg_claims_add(struct lg_claims *claims, uint64_t start, uint64_t end, const struct lg_owner *owner);
+bool lg_claims_add(struct lg_claims *claims, uint64_t start, uint64_t end,
+                   const struct lg_page_owner *owner);
 bool lg_claims_settle(struct lg_claims *claims);
 void lg_claims_deinit(struct lg_claims *claims);
 
@@ -60,11 +61,11 @@ struct lg_making {
 };
 
 // An owner that lives as long as the picture; names are copied. NULL: no memory, and noted in `making`.
-const struct lg_owner *lg_owner_new(struct lg_making *making, const struct lg_owner *owner);
+const struct lg_page_owner *lg_owner_new(struct lg_making *making, const struct lg_page_owner *owner);
 const char *lg_making_format(struct lg_making *making, const char *format, ...)
     __attribute__((__format__(__printf__, 2, 3)));
 void lg_making_claim(struct lg_making *making, uint64_t start, uint64_t end,
-                     const struct lg_owner *owner);
+                     const struct lg_page_owner *owner);
 void lg_making_settle(struct lg_making *making);
 void lg_picture_note(struct lg_picture *picture, const char *format, ...)
     __attribute__((__format__(__printf__, 2, 3)));
@@ -90,7 +91,8 @@ void lg_claim_malloc(struct lg_making *making);
 void lg_claim_modules(struct lg_making *making); // Their memory without a file: bss.
 
 // Whose a mapping is when nobody claims it: told by its file.
-const struct lg_owner *lg_owner_of_mapping(struct lg_making *making, const struct lg_mapping *mapping);
+const struct lg_page_owner *lg_owner_of_mapping(struct lg_making *making,
+                                                const struct lg_mapping *mapping);
 
 // Cuts mappings into parts by claims, and finds out what of each is resident.
 void lg_parts_make(struct lg_making *making);

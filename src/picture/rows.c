@@ -13,7 +13,7 @@ static bool is_listed(const struct lg_part *part)
 
 static const char *name_of(struct lg_picture *picture, const struct lg_part *part, enum lg_by by)
 {
-    const struct lg_owner *owner = part->owner;
+    const struct lg_page_owner *owner = part->owner;
     const char *path = picture->mappings.all.at[part->mapping].path;
     switch (by) {
     case LG_BY_MODULE:

@@ -51,16 +51,17 @@ void lg_claim_runtime(struct lg_making *making)
         lg_error_free(err);
         return;
     }
-    const struct lg_owner *owner = NULL;
+    const struct lg_page_owner *owner = NULL;
     for (size_t i = 0; i < count; i++) {
         const struct lg_memory_range *range = &ranges[i];
         if (range->kind >= LG_MEMORY_KINDS)
             continue;
         bool is_same = i > 0 && ranges[i - 1].kind == range->kind && ranges[i - 1].name == range->name;
         if (!is_same || !owner)
-            owner = lg_owner_new(making, &(struct lg_owner){ .category = kinds[range->kind].category,
-                                                             .kind = kinds[range->kind].kind,
-                                                             .name = row_name(making, range) });
+            owner =
+                lg_owner_new(making, &(struct lg_page_owner){ .category = kinds[range->kind].category,
+                                                              .kind = kinds[range->kind].kind,
+                                                              .name = row_name(making, range) });
         lg_making_claim(making, range->start, range->end, owner);
     }
     lg_making_settle(making);

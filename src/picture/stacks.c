@@ -81,10 +81,10 @@ static void claim_stack(struct lg_making *making, const struct lg_thread *thread
 {
     uint64_t fs = thread->registers[REG_FS_BASE], sp = thread->registers[LG_REG_RSP];
     const char *name = describe(making, thread);
-    struct lg_owner stack = { LG_STACK, "thread stack", lg_making_format(making, "stack of %s", name),
-                              .thread = name };
-    struct lg_owner tcb = { LG_TEB, "thread control block",
-                            lg_making_format(making, "TCB and TLS of %s", name), .thread = name };
+    struct lg_page_owner stack = { LG_STACK, "thread stack",
+                                   lg_making_format(making, "stack of %s", name), .thread = name };
+    struct lg_page_owner tcb = { LG_TEB, "thread control block",
+                                 lg_making_format(making, "TCB and TLS of %s", name), .thread = name };
     struct block block;
     const struct lg_mapping *at = lg_mapping_find(making->picture, sp);
     uint64_t tls_start = (fs > tls ? fs - tls : 0) / 4096 * 4096;

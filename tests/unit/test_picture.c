@@ -8,7 +8,7 @@
 
 enum { PAGE = 4096, SIZE = 4 << 20 };
 
-static const struct lg_owner a = { LG_HEAP, "a", "a" }, b = { LG_STACK, "b", "b" };
+static const struct lg_page_owner a = { LG_HEAP, "a", "a" }, b = { LG_STACK, "b", "b" };
 
 static void an_earlier_batch_of_claims_holds(void **state)
 {
