@@ -87,8 +87,11 @@ static struct lg_error *look_into(struct subject *subject)
     subject->about.is_dotnet = !err;
     if (err && lg_error_kind(err) == LG_ERR_NO_MEMORY)
         return err;
-    if (!err)
+    if (!err) {
+        if (!lg_runtime_image_version(&image, subject->version, sizeof(subject->version)))
+            subject->version[0] = '\0';
         return open_clr(subject);
+    }
     // Whether that is a problem is not known yet.
     snprintf(subject->problem, sizeof(subject->problem), "%s", lg_error_message(err));
     lg_error_free(err);

@@ -335,6 +335,29 @@ static void a_peek_stops_nothing(void **state)
     assert_false(lg_target_u32(target, address, &second)); // Whoever has the PID now.
 }
 
+static void a_glance_has_mappings_and_reads_anew(void **state)
+{
+    struct prey prey = { 0 };
+    prey_start(&prey, count_forever);
+    prey_await(&prey, 1);
+    _cleanup_(lg_target_freep) struct lg_target *target = NULL;
+    assert_ok(lg_glance_open(prey.pid, &target));
+    assert_true(target->pause_ms == 0);
+    uint64_t address = (uint64_t)(uintptr_t)&prey.shared->counts[0];
+    uint32_t first, second;
+    assert_non_null(lg_target_find(target, address));
+    assert_true(lg_target_u32(target, address, &first));
+    prey_await_count(&prey, 0, 1);
+    assert_true(lg_target_u32(target, address, &second));
+    assert_true(second != first);
+    prey_kill(&prey);
+    assert_false(lg_target_u32(target, address, &second));
+    lg_target_free(lg_steal(target));
+    struct lg_error *err = lg_glance_open(prey.pid, &target);
+    assert_int_equal(lg_error_kind(err), LG_ERR_NOT_FOUND);
+    lg_error_free(err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_process_that_cannot_be_copied_stands_still_while_it_is_read),
         cmocka_unit_test(a_stopped_process_may_be_killed_while_it_is_read),
         cmocka_unit_test(a_peek_stops_nothing),
+        cmocka_unit_test(a_glance_has_mappings_and_reads_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
