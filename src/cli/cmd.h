@@ -6,11 +6,13 @@
 
 extern const struct lg_command lg_cmd_attach;
 extern const struct lg_command lg_cmd_clrstack;
+extern const struct lg_command lg_cmd_clrthreads;
 extern const struct lg_command lg_cmd_dumpalc;
 extern const struct lg_command lg_cmd_dumparray;
 extern const struct lg_command lg_cmd_dumpdomain;
 extern const struct lg_command lg_cmd_dumpheap;
 extern const struct lg_command lg_cmd_dumpobj;
+extern const struct lg_command lg_cmd_dumpstackobjects;
 extern const struct lg_command lg_cmd_dumpvc;
 extern const struct lg_command lg_cmd_eeheap;
 extern const struct lg_command lg_cmd_finalizequeue;

@@ -269,9 +269,17 @@ struct lg_managed_thread {
     const struct lg_thread *thread; // Registers, or NULL
     uint64_t stack_low, stack_high; // [sp - red zone, end of the mapping that sp lies in); 0 if unknown
     bool stack_is_cut; // It goes on behind stack_high: more than anyone should look through.
+    uint64_t alloc_ptr, alloc_limit; // Its allocation context; 0: none.
+    bool is_finalizer;
 };
 LG_MUST_CHECK struct lg_error *lg_clr_threads(struct lg_clr *clr, const struct lg_managed_thread **ret,
                                               size_t *count_ret);
+
+// What the runtime has counted; UINT32_MAX: not told.
+struct lg_thread_counts {
+    uint32_t all, unstarted, background, pending, dead;
+};
+void lg_clr_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret);
 
 // A static field that holds a reference (or, of a value type, a boxed object).
 struct lg_static {

@@ -52,6 +52,8 @@
     O(LoaderAllocator, HighFrequencyHeap) O(LoaderAllocator, LowFrequencyHeap) \
     O(LoaderAllocator, StubHeap) \
     R(ThreadStore, FirstThreadLink) R(ThreadStore, ThreadCount) \
+    O(ThreadStore, UnstartedCount) O(ThreadStore, BackgroundCount) O(ThreadStore, PendingCount) \
+    O(ThreadStore, DeadCount) \
     R(Thread, Id) R(Thread, OSId) R(Thread, State) R(Thread, PreemptiveGCDisabled) \
     R(Thread, RuntimeThreadLocals) R(Thread, LinkNext) O(Thread, GCHandle) \
     O(Thread, LastThrownObject) O(Thread, ThreadLocalDataPtr) O(Thread, Frame) \

@@ -41,7 +41,8 @@ static void sort_contexts(struct lg_clr *clr)
 
 // RuntimeThreadLocals -> AllocContext -> EEAllocContext.GCAllocationContext (none on .NET 9) -> Pointer,
 // Limit. Null for a thread that has not started, or has ended.
-static struct lg_error *add_context(struct lg_clr *clr, uint64_t locals)
+static struct lg_error *add_context(struct lg_clr *clr, uint64_t locals,
+                                    struct lg_managed_thread *thread)
 {
     if (!locals)
         return NULL;
@@ -53,6 +54,8 @@ static struct lg_error *add_context(struct lg_clr *clr, uint64_t locals)
     if (!lg_target_u64(clr->target, at + off->GCAllocContext_Pointer, &context.ptr)
         || !lg_target_u64(clr->target, at + off->GCAllocContext_Limit, &context.limit))
         return lg_error_new(LG_ERR_FAULT, "allocation context at %#jx: not readable", (uintmax_t)at);
+    thread->alloc_ptr = context.ptr;
+    thread->alloc_limit = context.limit;
     // An exactly full one counts: the 24 bytes behind it are unformatted all the same (clr.md C.5).
     if (!context.ptr || context.ptr > context.limit)
         return NULL;
@@ -164,9 +167,11 @@ static struct lg_error *add_thread(struct lg_clr *clr, uint64_t address, const s
         thread.thread = &clr->target->threads.at[i];
     find_stack(clr, &thread);
     *next_ret = u64_of(&bytes, clr->off.Thread_LinkNext);
-    if (!lg_vec_push(&clr->threads, thread))
-        return &lg_no_memory;
-    return add_context(clr, u64_of(&bytes, clr->off.Thread_RuntimeThreadLocals));
+    struct lg_error *err =
+        add_context(clr, u64_of(&bytes, clr->off.Thread_RuntimeThreadLocals), &thread);
+    if (err)
+        return err;
+    return lg_vec_push(&clr->threads, thread) ? NULL : &lg_no_memory;
 }
 
 static struct lg_error *read_list(struct lg_clr *clr, uint64_t store, const struct lg_map *os_threads)
@@ -208,10 +213,35 @@ struct lg_error *lg_clr_threads_open(struct lg_clr *clr)
     if (!index_os_threads(clr->target, &os_threads))
         return &lg_no_memory;
     struct lg_error *err = read_list(clr, store, &os_threads);
+    uint64_t finalizer;
+    bool known = lg_clr_global_pointer(clr, "FinalizerThread", &finalizer);
+    for (size_t i = 0; known && i < clr->threads.len; i++)
+        clr->threads.at[i].is_finalizer = clr->threads.at[i].address == finalizer;
     sort_contexts(clr);
     if (err)
         clr->threads.len = 0;
     return err;
+}
+
+static uint32_t count_at(struct lg_clr *clr, uint64_t store, uint32_t offset)
+{
+    uint32_t count;
+    return offset != LG_NO_OFFSET && lg_target_u32(clr->target, store + offset, &count) ? count
+                                                                                        : UINT32_MAX;
+}
+
+void lg_clr_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret)
+{
+    uint64_t store;
+    *ret = (struct lg_thread_counts){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+    if (!lg_clr_global_pointer(clr, "ThreadStore", &store) || !store)
+        return;
+    const struct lg_offsets *off = &clr->off;
+    ret->all = count_at(clr, store, off->ThreadStore_ThreadCount);
+    ret->unstarted = count_at(clr, store, off->ThreadStore_UnstartedCount);
+    ret->background = count_at(clr, store, off->ThreadStore_BackgroundCount);
+    ret->pending = count_at(clr, store, off->ThreadStore_PendingCount);
+    ret->dead = count_at(clr, store, off->ThreadStore_DeadCount);
 }
 
 struct lg_error *lg_clr_threads(struct lg_clr *clr, const struct lg_managed_thread **ret,

@@ -67,6 +67,34 @@ def test_one_thread(lab):
     assert "no managed thread 0x1" in lab.linger("clrstack", core, "-thread", "1", status=3).err
 
 
+@every
+def test_threads_are_those_of_clrmd(lab, app, mode):
+    oracle, _ = lab.oracle(app, mode)
+    report = check(lab.said(app, mode, "clrthreads"))
+    ours = {(number(t["thread"]), t["managed_id"], t["os_id"], t["finalizer"]) for t in report["threads"] if not t["dead"]}
+    assert ours == {(number(t["address"]), t["managed_id"], t["os_id"], t["finalizer"]) for t in oracle["threads"] if t["alive"]}
+    assert report["thread_count"] == len(report["threads"]) == len(oracle["threads"])
+    assert report["dead"] == sum(t["dead"] and t["os_id"] == 0 for t in report["threads"])
+
+
+@pytest.mark.parametrize("app, mode", [("Roots", "workstation"), ("Web", "workstation")])
+def test_stack_objects_have_all_that_is_precise(lab, app, mode):
+    """The words on the stack are a superset of the slots that the DAC tells of."""
+    words = {(o["slot"], o["object"]) for t in check(lab.said(app, mode, "dumpstackobjects"))["threads"] for o in t["objects"]}
+    precise = {(r["slot"], r["object"]) for t in lab.said(app, mode, "clrstack -gc")["threads"] for f in t["frames"] for r in f["references"]
+               if r["slot"] and r["object"] and not r["interior"]}
+    assert precise and precise <= words, precise - words
+
+
+def test_text_of_threads_and_stack_objects_is_that_of_sos(lab):
+    core = lab.core("Roots", "workstation")
+    assert re.search(r"^ DBG   ID     OSID ThreadOBJ           State GC Mode     GC Alloc Context                  Domain           Count Apt Exception\n"
+                     r"   0    1 +[0-9a-f]+ [0-9A-F]{16} +[0-9a-f]+ Preemptive  [0-9A-F]{16}:[0-9A-F]{16} [0-9A-F]{16} -00001 Ukn$",
+                     lab.linger("clrthreads", core).out, re.MULTILINE)
+    assert re.search(r"^OS Thread Id: 0x[0-9a-f]+ \(0\)\n          SP/REG           Object Name\n {4}[0-9a-f]{12} {5}[0-9a-f]{12} \S",
+                     lab.linger("dso", core).out, re.MULTILINE)
+
+
 # ---- roots ----
 
 @pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES])

@@ -29,6 +29,8 @@ static const char *const lines[] = {
     "gcroot 7e0000020308",
     "gcroot 7e0000030060",
     "dumpheap -type Node",
+    "clrthreads",
+    "dumpstackobjects",
     "gchandles",
     "gchandles -stat",
     "finalizequeue",
