@@ -20,14 +20,15 @@ def memdump(lab, target):
 
 
 def committed_of(lab, app):
-    """As eeheap and ps have it, once both say the same: a Server GC gives memory back by and by after a GC."""
+    """As eeheap, ps and vadump have it, once all say the same: a Server GC gives memory back by and by after a GC."""
     said = []
 
     def agree():
         heap = lab.report(app.pid, "eeheap -gc")
         row, = [r for r in lab.linger("ps", "Memory", "--json").reports()[0]["processes"] if r["pid"] == app.pid]
-        said.append((heap, row["gc_committed"]))
-        return heap["gc_committed"] == said[-1][1]
+        picture, = lab.linger("vadump", app.pid, "-detail", "--json").reports()
+        said.append((heap, row["gc_committed"], picture["gc_committed"]))
+        return heap["gc_committed"] == row["gc_committed"] == picture["gc_committed"]
     assert wait_until(agree), said
     return said[-1][0]
 

@@ -1,5 +1,4 @@
-"""vadump: its totals are the kernel's, page for page, and what an app allocates in known places is in the right rows."""
-import json
+"""vadump: its totals are the kernel's, page for page. Whose the rows are: test_owners.py."""
 import os
 import pathlib
 import signal
@@ -65,7 +64,7 @@ def test_totals_of_fifty_processes_are_those_of_the_kernel(lab):
             stop(process.pid)
         for i, process in enumerate(processes):
             check_totals(lab, process.pid, *[[], ["-detail"], ["-by", "file"], ["-by", "kind"], ["-by", "module"]][i % EACH])
-            assert process_state(process.pid) == "T"
+            assert wait_until(lambda: process_state(process.pid) == "T")  # It runs for a moment when it is let go.
     finally:
         for process in processes:
             process.kill()
@@ -83,46 +82,8 @@ def test_totals_of_managed_processes_are_those_of_the_kernel(lab, name, mode):
         app.kill()
 
 
-def rows_of(report):
-    """Bytes by row, and by kind."""
-    names, kinds = {}, {}
-    for row in report["rows"]:
-        names[row["name"]] = names.get(row["name"], 0) + row["total"]
-        kinds[row["kind"]] = kinds.get(row["kind"], 0) + row["total"]
-    return names, kinds
-
-
 def near(said, planted):
     return abs(said - planted) <= 0.02 * planted
-
-
-@pytest.mark.parametrize("mode", ["workstation", "server"])
-def test_known_amounts_are_in_the_right_rows(lab, mode):
-    go = lab.folder / f"vadump-{mode}-go"
-    app = lab.start("Memory", mode, ["--go", go], seconds=300)
-    try:
-        before, kinds_before = rows_of(lab.linger("vadump", app.pid, "-detail", "--json").reports()[0])
-        go.touch()
-        planted = json.loads(app.process.stdout.readline())["memory"]
-        report = lab.linger("vadump", app.pid, "-detail", "--json").reports()[0]
-        check(report)
-        names, kinds = rows_of(report)
-    finally:
-        app.kill()
-    grown = {key: total - before.get(key, 0) for key, total in names.items()}
-    assert near(grown["GC heap LOH"], planted["large"]), grown
-    assert near(grown["GC heap POH"], planted["pinned"]), grown
-    assert near(sum(grown.get(f"GC heap gen{i}", 0) for i in range(3)), planted["small"]) or grown["GC heap gen2"] >= planted["small"], grown
-    arenas = kinds["malloc arena"] - kinds_before["malloc arena"]
-    assert planted["malloc"] <= arenas * 1.02, (arenas, planted)
-    assert near(names[planted["file_path"]], planted["file"])
-    at, = [row for row in report["rows"] if row["start"] and int(row["start"], 16) <= int(planted["anonymous_at"], 16) < int(row["end"], 16)]
-    assert near(at["total"], planted["anonymous"]) and "unknown owner at" in at["name"]
-    stacks = sum(total for name, total in names.items() if " deep" in name and name.startswith("stack of "))
-    assert near(stacks, planted["stacks"]), (stacks, planted)
-    assert all("managed" in name for name in names if name.startswith("stack of ") and " deep" in name)
-    unknown = report["unknown"] - at["total"]
-    assert unknown < 0.02 * report["rss"], [row for row in report["rows"] if row["kind"] == "unknown"]
 
 
 def test_what_grew_is_told_of_two_saved_pictures(lab):
