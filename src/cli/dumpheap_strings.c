@@ -70,9 +70,6 @@ static void strings_deinit(struct strings *strings)
 // serves thousands of strings.
 static const void *bytes_at(struct strings *strings, uint64_t address, size_t len)
 {
-    const void *view = lg_target_view(strings->target, address, len);
-    if (view)
-        return view;
     if (address < strings->window_start || address + len > strings->window_end) {
         strings->window_start = address;
         strings->window_end =

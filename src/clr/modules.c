@@ -4,8 +4,8 @@
 //     Module Module -> PEAssembly -> PEImage -> LoadedImageLayout {base, size, flags} -> metadata Module
 //     -> DynamicMetadata {size, bytes}              made by Reflection.Emit
 //
-// Metadata is fetched once per module: in place where the target allows it, else in one read. A module
-// without is one whose names are unknown, not an error.
+// Metadata is fetched once per module, in one read. A module without is one whose names are unknown, not
+// an error.
 #include <inttypes.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ struct module {
     const char *label;
     bool metadata_read, has_metadata;
     struct lg_metadata metadata;
-    void *bytes; // what of the metadata is our own copy
+    void *bytes; // of the metadata
 };
 
 struct lg_module_list {
@@ -185,15 +185,10 @@ static bool take_metadata(struct lg_clr *clr, struct module *m, uint64_t address
 {
     if (size == 0 || size > METADATA_MAX)
         return false;
-    const void *bytes = lg_target_view(clr->target, address, size);
-    _cleanup_free_ void *copy = NULL;
-    if (!bytes) {
-        copy = malloc(size);
-        if (!copy || !lg_target_read_all(clr->target, address, copy, size))
-            return false;
-        bytes = copy;
-    }
-    struct lg_error *err = lg_metadata_init(&m->metadata, bytes, size);
+    _cleanup_free_ void *copy = malloc(size);
+    if (!copy || !lg_target_read_all(clr->target, address, copy, size))
+        return false;
+    struct lg_error *err = lg_metadata_init(&m->metadata, copy, size);
     lg_error_free(err);
     if (err)
         return false;

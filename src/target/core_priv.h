@@ -11,6 +11,7 @@
 
 #include <elf.h>
 
+#include "target/page_cache.h"
 #include "target/target.h"
 #include "util/error.h"
 
@@ -41,9 +42,11 @@ struct lg_core {
     struct lg_target target;
     int fd;
     int sysroot;          // Directory that mapped files are below; -1: the root.
-    const uint8_t *bytes; // The whole core file.
+    const uint8_t *bytes; // The whole core file, while it is being opened; then NULL.
     size_t size;
-    bool saves_changes; // Whatever the process wrote to is in it: made by the kernel or by gdb.
+    LG_VEC(void *) notes;       // Each PT_NOTE; paths of `files` lie in them.
+    struct lg_page_cache cache; // Of the file, by offset.
+    bool saves_changes;         // Whatever the process wrote to is in it: made by the kernel or by gdb.
     LG_VEC(struct lg_core_segment) segments;
     LG_VEC(struct lg_core_file) files;
     LG_VEC(struct lg_core_part) parts; // [target.ranges.len]
