@@ -30,8 +30,8 @@ static struct lg_error *read_offsets(struct lg_clr *clr)
         if (!there && fields[i].required)
             return lg_error_new(
                 LG_ERR_UNSUPPORTED,
-                "the data descriptor of runtime %s has no %s.%s; linger reads .NET 10; older ones "
-                "need the DAC, which this version cannot host",
+                "the data descriptor of runtime %s has no %s.%s; linger reads .NET 10 and no "
+                "older one yet",
                 clr->info.version ? clr->info.version : "(of unknown version)", fields[i].type,
                 fields[i].name);
         memcpy((char *)&clr->off + fields[i].at, &offset, sizeof(offset));

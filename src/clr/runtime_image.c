@@ -82,11 +82,10 @@ static struct lg_error *too_old(const struct lg_image *image)
                             image->path);
     char version[64] = "that is here";
     lg_runtime_image_version(image, version, sizeof(version));
-    return lg_error_new(
-        LG_ERR_UNSUPPORTED,
-        "runtime %s has no data descriptor; linger reads .NET 10; older ones need the DAC, "
-        "which this version cannot host",
-        version);
+    return lg_error_new(LG_ERR_UNSUPPORTED,
+                        "runtime %s has no data descriptor; linger reads .NET 10 and no "
+                        "older one yet",
+                        version);
 }
 
 // Wine maps the libraries of Windows as files, by their own names in any case.
