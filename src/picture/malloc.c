@@ -14,7 +14,7 @@
 
 #include "picture/picture_priv.h"
 
-enum { HEAP_ALIGN = 64 << 20, IN_USE = 1, MAPPED = 2, FLAGS = 7, BIG_MIN = 128 << 10, TRIES = 64 };
+enum { HEAP_ALIGN = 64 << 20, IN_USE = 1, MAPPED = 2, FLAGS = 7, BIG_MIN = 128 << 10, TRIES = 4 };
 
 struct heap_info {
     uint64_t arena, previous, size, writable;

@@ -91,14 +91,28 @@ const struct lg_mapping *lg_mapping_find(const struct lg_picture *picture, uint6
     return found && found->start <= address ? found : NULL;
 }
 
+static bool is_resident(const struct lg_making *making, uint64_t page)
+{
+    const struct lg_sight *sight = making->sight;
+    const struct lg_mapping *mapping = lg_mapping_find(making->picture, page);
+    if (making->pagemap < 0)
+        return true;
+    if (sight && sight->has_runs && mapping
+        && lg_mapping_is_anonymous(mapping)) { // Without a system call.
+        size_t run = lg_sight_run(sight, page);
+        return run < sight->runs.len && sight->runs.at[run].start <= page
+               && !sight->runs.at[run].swapped;
+    }
+    uint64_t word;
+    return lg_pages_read(making->pagemap, page, making->picture->page_size, 1, &word)
+           && word >> LG_PAGE_PRESENT & 1;
+}
+
 bool lg_making_read(const struct lg_making *making, uint64_t address, void *buf, size_t len)
 {
     uint64_t page_size = making->picture->page_size;
     for (uint64_t page = address / page_size; page <= (address + len - 1) / page_size; page++) {
-        uint64_t word;
-        if (making->pagemap >= 0
-            && (!lg_pages_read(making->pagemap, page * page_size, page_size, 1, &word)
-                || !(word >> LG_PAGE_PRESENT & 1)))
+        if (!is_resident(making, page * page_size))
             return false;
     }
     return lg_target_read_all(making->target, address, buf, len);
