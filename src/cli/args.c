@@ -18,6 +18,8 @@ const struct lg_option lg_common_options[] = {
 };
 
 const struct lg_option lg_target_options[] = {
+    { "max-pause", LG_OPT_NUMBER, "MS", "process: let it stand still for no longer" },
+    { "max-cow", LG_OPT_SIZE, "SIZE", "process: give up its copy once that costs more memory" },
     { "sysroot", LG_OPT_TEXT, "DIR", "core: look below DIR for the files that the process had mapped" },
     { 0 },
 };

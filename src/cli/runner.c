@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/watch.h"
 #include "cli/words.h"
+#include "target/live.h"
 #include "util/cancel.h"
 
 int lg_exit_status(const struct lg_error *err)
@@ -206,6 +207,9 @@ static struct lg_error *check_lost(const struct lg_runner *runner, struct lg_err
         return err;
     lg_error_free(err);
     int pid = lg_session_target(runner->session)->pid;
+    const char *reason = lg_live_lost_reason(lg_session_target(runner->session));
+    if (reason[0])
+        return lg_error_new(LG_ERR_FAULT, "process %d %s", pid, reason);
     return lg_error_new(LG_ERR_FAULT, "process %d, or its copy, was killed while it was being read%s",
                         pid, runner->prompting ? "; 'refresh' takes another copy" : "; try again");
 }

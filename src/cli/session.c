@@ -154,13 +154,19 @@ static bool is_passing(const struct lg_error *err)
     return lg_error_kind(err) == LG_ERR_CORRUPT || lg_error_kind(err) == LG_ERR_FAULT;
 }
 
+// What was given up for the target's sake is not to be taken again behind the user's back.
+static bool can_retake(const struct lg_session *session)
+{
+    return lg_target_can_retake(session->target) && !lg_live_lost_reason(session->target)[0];
+}
+
 // Reads the runtime, of as many copies as it takes to see it between two collections.
 static struct lg_error *open_clr(struct lg_session *session)
 {
     unsigned waited = 0, delay = 2;
     for (unsigned tries = 1;; tries++) {
         struct lg_error *err = lg_clr_open(session->target, &session->clr);
-        bool again = lg_target_can_retake(session->target) && tries < GC_TRIES && waited < GC_WAIT_MS;
+        bool again = can_retake(session) && tries < GC_TRIES && waited < GC_WAIT_MS;
         if (err && !(again && is_passing(err) && tries < WALK_TRIES))
             return err;
         lg_error_free(err);
@@ -189,6 +195,11 @@ static struct lg_error *open_heap(struct lg_session *session)
 static struct lg_error *open_heap_or_close(struct lg_session *session)
 {
     struct lg_error *err = open_heap(session);
+    const char *reason = lg_live_lost_reason(session->target);
+    if (err && reason[0]) {
+        lg_error_free(err);
+        err = lg_error_new(LG_ERR_FAULT, "process %d %s", session->target->pid, reason);
+    }
     if (err)
         close_target(session);
     return err;
@@ -281,7 +292,7 @@ struct lg_error *lg_session_refresh_watched(struct lg_session *session,
 static struct lg_error *walk_again(struct lg_session *session, const struct lg_walk_result *walk,
                                    unsigned tries, bool *ret)
 {
-    *ret = !lg_walk_is_exact(walk) && lg_target_can_retake(session->target) && tries < WALK_TRIES;
+    *ret = !lg_walk_is_exact(walk) && can_retake(session) && tries < WALK_TRIES;
     if (!*ret)
         return NULL;
     struct lg_error *err = retake(session, 10 * tries);
@@ -494,6 +505,7 @@ void lg_session_describe(const struct lg_session *session, struct lg_report *rep
         .pid = target->pid,
         .path = target->path,
         .pause_ms = lg_live_pause_ms(target),
+        .cow_bytes = lg_live_cow_bytes(session->target),
         .taken = format_time(&target->taken, taken),
     };
     if (about.pause_ms >= 0)

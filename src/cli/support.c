@@ -152,7 +152,9 @@ static struct lg_error *parse_range_and_generation(const struct lg_args *args,
 
 struct lg_target_options lg_target_options_parse(const struct lg_args *args)
 {
-    return (struct lg_target_options){ .sysroot = lg_args_text(args, "sysroot") };
+    return (struct lg_target_options){ .max_pause_ms = (double)lg_args_number(args, "max-pause", 0),
+                                       .max_cow = lg_args_number(args, "max-cow", 0),
+                                       .sysroot = lg_args_text(args, "sysroot") };
 }
 
 struct lg_error *lg_check_address(const struct lg_args *args)

@@ -4,9 +4,10 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "target/freeze.h"
 #include "target/keeper.h"
@@ -14,6 +15,7 @@
 #include "target/maps.h"
 #include "target/page_cache.h"
 #include "target/proc.h"
+#include "target/room.h"
 #include "target/threads.h"
 #include "target/untouched.h"
 #include "target/watchdog.h"
@@ -26,6 +28,8 @@ enum {
     FLAGS = 9,             // Field of a stat file (proc(5)), with, for a thread of the kernel,
     PF_KTHREAD = 0x200000, // (torvalds/linux include/linux/sched.h @00c65c8).
     WATCH_MS = 100,        // Between looks whether the copy is still there.
+    LOST = 200,            // Length of a reason.
+    SHORT = 4 << 20,       // Bytes that are left when a copy is given up.
 };
 
 struct lg_live {
@@ -43,20 +47,23 @@ struct lg_live {
     bool is_peek;               // The same of what does not, until lg_peek_again().
     struct lg_error *err;       // Of the keeper's last job.
     struct lg_live_watch watch; // Of the stop.
+    struct lg_target_options options;
+    struct lg_room room; // Before the stop.
+    bool has_no_room;    // For a copy: it is read stopped.
+    _Atomic int64_t cow; // The most that a copy has cost; < 0: there was none.
+    char lost[LOST];     // Why we gave up what was being read. Of the keeper's thread; then constant.
+    atomic_bool is_given_up; // `lost` is filled in.
 };
 
 static size_t read_piece(struct lg_live *live, uint64_t address, void *buf, size_t len)
 {
-    int pid = atomic_load(&live->reading);
-    if (pid == 0)
+    if (atomic_load(&live->reading) == 0)
         return 0;
-    struct iovec local = { buf, len }, remote = { (void *)(uintptr_t)address, len };
-    // Only a copy keeps its PID until we are done with it: the process itself may end, and another be
-    // given its number, but `mem` stays with the memory that it was opened for.
-    ssize_t n = live->is_copy ? process_vm_readv(pid, &local, 1, &remote, 1, 0) : -1;
-    // Pages that the process itself may not read are there all the same.
-    if (n <= 0)
-        n = pread(live->mem, buf, len, (off_t)address);
+    // `mem` stays with the memory that it was opened for, whoever is given the number of a process that
+    // ends. And process_vm_readv pins pages, and the kernel gives the copy one of its own for every
+    // shared page that is pinned, which costs as much memory and time as if the process had written to
+    // it (torvalds/linux mm/gup.c @00c65c8, gup_must_unshare; since 5.19).
+    ssize_t n = pread(live->mem, buf, len, (off_t)address);
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -93,15 +100,71 @@ static size_t live_read(struct lg_target *target, uint64_t address, void *buf, s
     return done;
 }
 
+// Gives up what is being read, for the target's sake.
+static void give_up(struct lg_live *live)
+{
+    atomic_store(&live->is_given_up, true);
+    atomic_store(&live->reading, 0);
+    lg_freeze_end(&live->freeze);
+}
+
+static void measure_cow(struct lg_live *live)
+{
+    _cleanup_close_ int proc = live->freeze.copy ? lg_proc_open(live->freeze.copy) : -1;
+    int64_t own = proc >= 0 ? (int64_t)lg_room_own(proc) : -1;
+    // Of a process that has ended the copy has everything for itself, at no cost.
+    if (own > atomic_load(&live->cow) && lg_proc_stat(live->proc, "stat", FLAGS, -1) >= 0)
+        atomic_store(&live->cow, own);
+}
+
+static void check_limits(struct lg_live *live)
+{
+    const struct lg_target_options *options = &live->options;
+    if (atomic_load(&live->reading) == 0)
+        return; // Not yet, or not any more.
+    if (!live->freeze.copy) {
+        if (live->freeze.is_stopped && options->max_pause_ms > 0
+            && lg_live_pause_ms(&live->target) >= options->max_pause_ms) {
+            snprintf(live->lost, LOST, "was let go after the %.0f ms of --max-pause, before it was read",
+                     options->max_pause_ms);
+            give_up(live);
+        }
+        return;
+    }
+    if (options->max_cow > 0)
+        measure_cow(live);
+    if (options->max_cow > 0 && atomic_load(&live->cow) > (int64_t)options->max_cow) {
+        snprintf(live->lost, LOST,
+                 "has written to %" PRId64
+                 " MB since it was copied, more than --max-cow allows: the copy "
+                 "was given up",
+                 atomic_load(&live->cow) >> 20);
+        give_up(live);
+    } else if (lg_room_left(live->proc) < SHORT) {
+        snprintf(live->lost, LOST,
+                 "has come near its memory limit, or the machine its end: the copy was given up");
+        give_up(live);
+    }
+}
+
+static unsigned idle_ms(const struct lg_live *live, bool has_copy)
+{
+    double left = live->options.max_pause_ms - lg_live_pause_ms(&live->target);
+    if (!has_copy && live->freeze.is_stopped && live->options.max_pause_ms > 0)
+        return left < 1 ? 1 : left < WATCH_MS ? (unsigned)left : WATCH_MS;
+    return has_copy ? WATCH_MS : UINT16_MAX;
+}
+
 static unsigned idle(void *data)
 {
     struct lg_live *live = data;
+    check_limits(live);
     bool has_copy = lg_freeze_has_copy(&live->freeze);
     if (live->freeze.copy && !has_copy)
         atomic_store(&live->reading, 0);
     if (!live->freeze.is_stopped && lg_freeze_tend(&live->freeze))
         return TEND_MS;
-    return has_copy ? WATCH_MS : UINT16_MAX;
+    return idle_ms(live, has_copy);
 }
 
 static void end_job(void *data)
@@ -212,6 +275,8 @@ static void freeze_job(void *data)
     }
     if (live->err || live->watch.after == LG_AFTER_GO)
         lg_freeze_end(&live->freeze);
+    else if (live->has_no_room && live->watch.after == LG_AFTER_COPY)
+        live->freeze.copy = 0; // `refusal` says why.
     else if (live->watch.after == LG_AFTER_COPY)
         live->err = lg_freeze_copy(&live->freeze);
 }
@@ -258,10 +323,37 @@ static struct lg_error *look(struct lg_live *live)
     return NULL;
 }
 
+// How long the process may have to stand still, against what is allowed; and how it is to be read.
+static struct lg_error *plan(struct lg_live *live)
+{
+    struct lg_room *room = &live->room;
+    double most = live->options.max_pause_ms, expected;
+    if (live->watch.after != LG_AFTER_COPY)
+        return NULL;
+    lg_room_measure(live->target.pid, live->proc, room);
+    live->has_no_room = room->needed > room->left;
+    if (live->has_no_room)
+        snprintf(live->freeze.refusal, sizeof(live->freeze.refusal),
+                 "there are %" PRIu64
+                 " MB left until its memory limit, or the machine's end, and a copy "
+                 "may take %" PRIu64 " MB",
+                 room->left >> 20, room->needed >> 20);
+    expected =
+        live->has_no_room ? lg_room_read_ms(room->private_bytes) : lg_room_pause_ms(room->private_bytes);
+    if (most == 0 || expected <= most)
+        return NULL;
+    return lg_error_new(
+        LG_ERR_OS, "would stand still for some %.0f ms%s%s, and --max-pause allows %.0f ms", expected,
+        live->has_no_room ? ": it has to be stopped while it is read, as " : "",
+        live->has_no_room ? live->freeze.refusal : "", most);
+}
+
 static struct lg_error *freeze(struct lg_live *live)
 {
     live->freeze.is_contended = false;
     struct lg_error *err = prepare(live);
+    if (!err)
+        err = plan(live);
     if (!err && !live->watchdog)
         err = lg_watchdog_start(live->target.pid, live->proc, &live->watchdog);
     if (!err) {
@@ -291,6 +383,7 @@ static void forget(struct lg_live *live)
 {
     struct lg_target *target = &live->target;
     atomic_store(&live->reading, 0);
+    atomic_store(&live->is_given_up, false);
     lg_keeper_run(live->keeper, end_job, live);
     lg_page_cache_clear(&live->cache);
     lg_closep(&live->mem);
@@ -331,6 +424,7 @@ static struct lg_live *live_new(int pid, const struct lg_target_ops *ops)
     live->target.pid = pid;
     live->proc = pid > 0 ? lg_proc_open(pid) : -1;
     live->mem = live->pagemap = -1;
+    live->cow = -1;
     live->freeze =
         (struct lg_freeze){ .pid = pid, .proc = live->proc, .mem = -1, .maps = &live->target };
     return live;
@@ -349,10 +443,17 @@ struct lg_error *lg_live_open(int pid, struct lg_target **ret)
 
 struct lg_error *lg_live_open_with(int pid, const struct lg_live_watch *watch, struct lg_target **ret)
 {
+    return lg_live_open_as(pid, NULL, watch, ret);
+}
+
+struct lg_error *lg_live_open_as(int pid, const struct lg_target_options *options,
+                                 const struct lg_live_watch *watch, struct lg_target **ret)
+{
     struct lg_live *live = live_new(pid, &live_ops);
     if (!live)
         return &lg_no_memory;
     lg_live_set_watch(&live->target, watch);
+    live->options = options ? *options : (struct lg_target_options){ 0 };
     _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
     lg_page_cache_init(&live->cache);
     struct lg_error *err = lg_keeper_new(idle, live, &live->keeper);
@@ -466,4 +567,25 @@ bool lg_live_is_lost(const struct lg_target *target)
     char state = reading == target->pid ? lg_proc_state(live->proc, "stat") : 'R';
     return atomic_load(&live->reading) == 0 || !state || state == 'Z' || state == 'X'
            || !has_memory(live);
+}
+
+const char *lg_live_lost_reason(const struct lg_target *target)
+{
+    const struct lg_live *live = (const struct lg_live *)target;
+    return target->kind == LG_TARGET_PROCESS && atomic_load(&live->is_given_up) ? live->lost : "";
+}
+
+static void cow_job(void *data)
+{
+    measure_cow(data);
+}
+
+int64_t lg_live_cow_bytes(struct lg_target *target)
+{
+    if (target->kind != LG_TARGET_PROCESS)
+        return -1;
+    struct lg_live *live = (struct lg_live *)target;
+    if (live->keeper && live->is_copy && atomic_load(&live->reading) != 0)
+        lg_keeper_run(live->keeper, cow_job, live);
+    return atomic_load(&live->cow);
 }

@@ -29,6 +29,10 @@ struct lg_live_watch {
     enum lg_live_after after;
 };
 
+// lg_live_open() within the limits of `options`, and with a watch, both copied; NULL is none.
+LG_MUST_CHECK struct lg_error *lg_live_open_as(int pid, const struct lg_target_options *options,
+                                               const struct lg_live_watch *watch,
+                                               struct lg_target **ret);
 // lg_live_open() with a watch, which is copied; NULL is none.
 LG_MUST_CHECK struct lg_error *lg_live_open_with(int pid, const struct lg_live_watch *watch,
                                                  struct lg_target **ret);
@@ -65,5 +69,11 @@ bool lg_live_reads_process(const struct lg_target *target);
 
 // Whether what was being read is gone: a copy or a process that someone killed. Then reads find nothing.
 bool lg_live_is_lost(const struct lg_target *target);
+// Why, if it was we who gave it up: a limit of the options, or memory that ran short. "" otherwise.
+const char *lg_live_lost_reason(const struct lg_target *target);
+
+// Bytes that the process has written to since it was copied, and that exist twice therefore: the most
+// that any of its copies has cost so far. Below 0: no process, or no copy. Takes some 10 ms per GB.
+int64_t lg_live_cow_bytes(struct lg_target *target);
 
 #endif

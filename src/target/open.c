@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "target/live.h"
 #include "target/processes.h"
 #include "target/target.h"
 #include "util/error.h"
@@ -102,5 +103,5 @@ struct lg_error *lg_target_open(const char *spec, const struct lg_target_options
         return lg_core_open_below(spec, options->sysroot, ret);
     if (options->sysroot)
         return lg_error_new(LG_ERR_USAGE, "option '-sysroot' is for cores: a process has its own files");
-    return lg_live_open(pid, ret);
+    return lg_live_open_as(pid, options, NULL, ret);
 }

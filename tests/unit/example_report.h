@@ -63,6 +63,7 @@ static inline struct lg_report *example_report(void)
                                                              .provider = "contracts",
                                                              .gc = "server",
                                                              .pause_ms = 2.9,
+                                                             .cow_bytes = 4096,
                                                              .taken = "2026-11-24T06:00:00.000Z" });
     lg_report_fact_number(report, "total_count", 48204);
     lg_report_fact_number(report, "biggest", UINT64_MAX);

@@ -48,7 +48,7 @@ static void json_begins_with_what_every_report_has(void **state)
         "{\"schema\":1,\"report\":\"example\","
         "\"target\":{\"kind\":\"process\",\"pid\":1234,\"runtime\":\"10.0.12\",\"provider\":"
         "\"contracts\","
-        "\"gc\":\"server\",\"pause_ms\":2.9,\"taken\":\"2026-11-24T06:00:00.000Z\"},"
+        "\"gc\":\"server\",\"pause_ms\":2.9,\"cow_bytes\":4096,\"taken\":\"2026-11-24T06:00:00.000Z\"},"
         "\"incomplete\":[\"stacks were not read\"],"
         "\"total_count\":48204,\"biggest\":\"18446744073709551615\",\"unknown\":null,"
         "\"types\":[{\"mt\":\"0x7f10a1b2d000\",\"count\":3,\"size\":96,\"share\":null,"

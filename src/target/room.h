@@ -1,0 +1,38 @@
+// What a copy of a process costs, and whether there is room for it.
+//
+//     at once    page tables, charged to the process's own control group while it clones
+//     later      every page that the process writes to while the copy is there: at most all that is
+//                private to it, likely what its processors can write to in the time that reading takes
+//
+// Where a limit is in the way (of a control group or of the machine), the kernel kills for it; the copy
+// first, once it is there, but the process itself while it makes it. So that is asked before. Strict
+// overcommit (vm.overcommit_memory 2) need not be: clone(2) then fails, and nothing has happened.
+#ifndef LG_TARGET_ROOM_H
+#define LG_TARGET_ROOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lg_room {
+    uint64_t private_bytes; // Resident, and the process's own.
+    uint64_t page_tables;   // Bytes.
+    uint64_t left;          // Bytes that can be had before anything is killed; UINT64_MAX: unknown.
+    uint64_t needed;        // Bytes that a copy takes until it has been read, as far as can be told.
+};
+
+// Of process `pid`, whose /proc/PID is open as `proc`. Where room is short, watches it for some 20 ms.
+void lg_room_measure(int pid, int proc, struct lg_room *ret);
+
+// As `left` above.
+uint64_t lg_room_left(int proc);
+
+// Bytes that the process whose /proc/PID is open as `proc` has for itself: of a copy, what it has come
+// to cost. Takes some 10 ms per GB. 0: not known.
+uint64_t lg_room_own(int proc);
+
+// How long a process with so much private memory stands still to be copied: an estimate, in ms.
+double lg_room_pause_ms(uint64_t private_bytes);
+// The same for one that is read as it stands still.
+double lg_room_read_ms(uint64_t private_bytes);
+
+#endif
