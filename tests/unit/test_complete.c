@@ -45,7 +45,8 @@ static void values_are_not_options(void **state)
 {
     assert_completes("open x -o -", "open x -o |");
     assert_completes("dumpheap -type ", "dumpheap -type |"); // No target, no types.
-    assert_completes("open x -c=y -", "open x -c=y |-c -dac -help -json -max-cow -max-pause -o -sysroot -tsv");
+    assert_completes("open x -c=y -",
+                     "open x -c=y |-c -dac -help -json -max-cow -max-pause -o -sysroot -tsv");
 }
 
 static void the_common_prefix_is_that_of_all(void **state)
