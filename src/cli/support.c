@@ -122,11 +122,13 @@ static bool any_segment(struct lg_clr *clr, const struct lg_walk_filter *filter)
 static struct lg_error *check_filter(struct lg_clr *clr, const struct lg_walk_filter *filter)
 {
     uint32_t heaps = lg_clr_info(clr)->heap_count;
+    if (!lg_filter_is_set(filter))
+        return NULL;
     if (filter->heap > heaps)
         return lg_error_new(LG_ERR_NOT_FOUND, "no GC heap with index of %" PRIu32 ": there are %" PRIu32,
                             filter->heap - 1, heaps);
     struct lg_walk_filter segment = { .segment = filter->segment };
-    if (!any_segment(clr, &segment))
+    if (filter->segment && !any_segment(clr, &segment))
         return lg_error_new(LG_ERR_NOT_FOUND, "no segment at 0x%" PRIx64 ": 'eeheap -gc' lists them",
                             filter->segment);
     struct lg_walk_filter range = { .start = filter->start, .end = filter->end };

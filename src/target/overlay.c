@@ -32,7 +32,7 @@ struct overlay_file {
     int fd;
     uint64_t size;
     uint64_t bias; // ELF
-    bool is_elf, is_usable, has_initial_data;
+    bool is_elf, is_usable, has_initial_data, has_unsure;
     struct lg_elf_file elf;
     struct lg_pe_file pe;
     LG_VEC(uint32_t) ranges; // Where it is mapped, saved or not.
@@ -47,7 +47,7 @@ struct remark {
 struct lg_overlay {
     LG_VEC(struct overlay_file) files;
     struct lg_map by_path;
-    struct remark missing, replaced, likely, initial;
+    struct remark missing, replaced, likely, initial, unsure;
     bool out_of_memory;
 };
 
@@ -415,8 +415,10 @@ static void admit_range(struct lg_core *core, struct overlay_file *file, uint32_
                        : file->is_elf ? range->access == 0 || range->access & LG_WRITE
                                       : lg_pe_is_writable(&file->pe, map->offset, map->end - map->start);
     if (is_writable && !core->saves_changes) {
-        if (!load)
+        if (!load) {
+            file->has_unsure |= file->is_elf;
             return;
+        }
         file->has_initial_data |= is_changeable(file, range);
     }
     part->overlay = (uint32_t)(file - core->overlay->files.at);
@@ -428,6 +430,8 @@ static void admit(struct lg_core *core, struct overlay_file *file)
         admit_range(core, file, file->ranges.at[i]);
     if (file->has_initial_data)
         remember(core->overlay, &core->overlay->initial, base_name(file->path), "");
+    if (file->has_unsure)
+        remember(core->overlay, &core->overlay->unsure, base_name(file->path), "");
 }
 
 bool lg_overlay_open(struct lg_core *core)
@@ -458,6 +462,10 @@ bool lg_overlay_open(struct lg_core *core)
                             "layout and date fit"
                           : "identity not proven, as the core has no header of them; read below the "
                             "sysroot, as the layout fits",
+        "");
+    say(core, &overlay->unsure,
+        "the dump does not tell whether parts of a program with bundled assemblies were written to, so "
+        "what is in them, names of types included, is unknown (createdump --full keeps them)",
         "");
     say(core, &overlay->initial, "variables that the dump left out are read as the file starts them",
         "");
