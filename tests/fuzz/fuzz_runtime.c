@@ -39,10 +39,13 @@ static const struct words *words_of(unsigned flags)
     if (words->len > 0)
         return words;
     struct lg_target *fake = fake_runtime_with_objects(flags);
-    uint64_t address;
-    for (size_t i = 0; words->len < WORDS_MAX && fake_word(fake, i, &address); i++) {
-        if (is_structure(address))
-            words->at[words->len++] = address;
+    for (size_t i = 0; i < fake->ranges.len; i++) {
+        const struct lg_range *range = &fake->ranges.at[i];
+        uint64_t value;
+        for (uint64_t at = range->start; at < range->end && words->len < WORDS_MAX; at += 8) {
+            if (is_structure(at) && lg_target_u64(fake, at, &value))
+                words->at[words->len++] = at;
+        }
     }
     lg_target_free(fake);
     return words;
