@@ -1,9 +1,11 @@
 """vadump: its totals are the kernel's, page for page. Whose the rows are: test_owners.py."""
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -181,3 +183,61 @@ def test_what_cannot_be_read_is_said(lab):
     assert "none of module" in lab.linger("vadump", 1, "-by", "colour", status=2).err
     assert "expected a target" in lab.linger("vadump", status=2).err
     assert lab.linger("vadump", "-diff", "one", status=2).err
+
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+@pytest.fixture
+def anybodys_linger(lab):
+    """A copy where everybody may run it: the build's folder may be root's alone."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="linger-e2e-anybody-"))
+    folder.chmod(0o755)
+    program = folder / "linger"
+    shutil.copy(lab.linger_program, program)
+    yield program
+    shutil.rmtree(folder)
+
+
+def ask(*words):
+    return subprocess.run(list(map(str, words)), capture_output=True, text=True, env=clean_environment(), stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_rights_decide_what_is_seen(anybodys_linger):
+    """Another user's process is refused with the right that is missing; one's own needs none, and no page frame numbers."""
+    other, own = subprocess.Popen(["sleep", "300"]), subprocess.Popen([*NOBODY, "sleep", "300"])
+    hidden = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
+    try:
+        assert wait_until(lambda: status_uid(own.pid) == 65534 and process_state(own.pid) == "S")
+        refused = ask(*NOBODY, anybodys_linger, "vadump", other.pid)
+        assert refused.returncode == 3 and "belongs to user root (0): run linger as that user or with sudo" in refused.stderr
+        seen = ask(*NOBODY, anybodys_linger, "vadump", own.pid, "-detail")
+        assert seen.returncode == 0 and "Grand Total Working Set" in seen.stdout
+        # /proc that hides what is not one's own.
+        unseen = ask("unshare", "-m", "sh", "-c", hidden, "sh", *NOBODY, anybodys_linger, "vadump", other.pid)
+        if "mount:" in unseen.stderr:
+            pytest.skip("cannot mount /proc here: " + unseen.stderr.strip())
+        assert unseen.returncode == 3 and "no such process" in unseen.stderr
+        seen = ask("unshare", "-m", "sh", "-c", hidden, "sh", *NOBODY, anybodys_linger, "vadump", own.pid)
+        assert seen.returncode == 0 and "Grand Total Working Set" in seen.stdout
+    finally:
+        for process in (other, own):
+            process.kill()
+            process.wait()
+
+
+def status_uid(pid):
+    line = next(line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Uid:"))
+    return int(line.split()[1])
+
+
+def test_a_process_that_ends_meanwhile_is_one_sentence_or_a_picture(lab):
+    for i in range(12):
+        process = subprocess.Popen([sys.executable, "-c", f"import time; x = bytearray(20 << 20); time.sleep({i * 0.004})"])
+        result = ask(lab.linger_program, "vadump", process.pid)
+        process.wait()
+        if result.returncode == 0:
+            assert "Grand Total Working Set" in result.stdout
+        else:
+            assert result.returncode == 3 and len(result.stderr.splitlines()) == 1 and not result.stdout, result
