@@ -8,6 +8,8 @@ WHAT: stat     dumpheap -stat of a core, whole process, against ClrMD's loop wit
       gcroot   gcroot of the far object, whole process, heaps with and without locality
       small    ps, eeheap -gc, dumpheap -stat of small processes, whole process
       pause    how long the target stands still, by its size
+      vadump   a native process of 3 GB in 2,000 mappings: how long it stands still, and the whole process
+      alive    dumpheap -stat -live and retained of a core, whole process
 All by default. Run it on an idle machine: rounds of linger and peer alternate, so that what disturbs one
 disturbs the other, but a busy machine still measures itself. Results are kept in docs/performance.md.
 """
@@ -157,6 +159,53 @@ def bench_pause(o):
                   f"longest {max(pauses):6.2f} ms, allowed {allowed:.1f} ms", flush=True)
 
 
+MAPPED = """
+import ctypes, sys, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+size, count = int(sys.argv[1]), int(sys.argv[2])
+at = libc.mmap(None, size, 3, 0x22, -1, 0)
+libc.madvise(at, size, 15)  # Small pages: the hard case.
+ctypes.memset(at, 1, size)
+piece = size // count // 4096 * 4096
+for i in range(0, count, 2):
+    libc.mprotect(at + i * piece, piece, 1)
+print("ready", flush=True)
+time.sleep(3600)
+"""
+
+
+def bench_vadump(o):
+    target = subprocess.Popen([sys.executable, "-c", MAPPED, str(3 << 30), "2000"], stdout=subprocess.PIPE, text=True)
+    try:
+        target.stdout.readline()
+        lines = len(pathlib.Path(f"/proc/{target.pid}/maps").read_text().splitlines())
+        for options in [], ["-detail"]:
+            runs = [seconds(o.linger, "vadump", str(target.pid), *options, "--json") for _ in range(3 * o.rounds)]
+            pauses = [json.loads(run[2])["target"]["pause_ms"] for run in runs]
+            row(f"vadump {' '.join(options)}, 3 GB, {lines} mappings", statistics.median(run[0] for run in runs),
+                more=f"stands still {statistics.median(pauses):.1f} ms, at most {max(pauses):.1f}")
+    finally:
+        target.kill()
+        target.wait()
+
+
+def bench_alive(o):
+    for nodes in o.nodes:
+        for shape in "seq", "web":
+            path = o.work / f"{shape}-{nodes}.core"
+            if not path.exists():
+                with heap(shape, nodes) as app:
+                    core_of(app, path)
+            for command in ["dumpheap", path, "-stat", "-live"], ["retained", path, "-top", "20"]:
+                spent, peak, _ = median_of(o.rounds, o.linger, *command, "--json")
+                words = " ".join([command[0], *command[2:]])
+                row(f"{words}, core, {shape} {nodes:,}", spent, more=f"peak {peak / 1e6:.0f} MB, {peak / nodes:.0f} B an object")
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--linger", default=ROOT / "build/release/linger")
@@ -170,7 +219,7 @@ def main():
     for project in "bench/apps/HeapGen", "tests/e2e/apps/Leak", "tests/e2e/oracle":
         build(project)
     benches = {"stat": bench_stat, "live": bench_live, "gcroot": bench_gcroot, "small": bench_small,
-               "pause": bench_pause}
+               "pause": bench_pause, "vadump": bench_vadump, "alive": bench_alive}
     print(f"load average {os.getloadavg()[0]:.2f}, {len(os.sched_getaffinity(0))} processors")
     for what in o.what or benches:
         benches[what](o)

@@ -178,8 +178,8 @@ static void write_hop(const struct printer *printer, const struct lg_path *path,
     bracket(hop, extra, sizeof(extra));
     bool by_handle = before && before->has_link && before->link == LG_LINK_DEPENDENT;
     bool by_loader = before && before->has_link && before->link == LG_LINK_LOADER;
-    char *name = hop->object.type ? lg_context_of_type(printer->clr, hop->object.type) : NULL;
-    _cleanup_free_ char *context = name;
+    _cleanup_free_ char *name =
+        hop->object.type ? lg_context_of_type(printer->clr, hop->object.type) : NULL;
     lg_report_line(printer->report, "          -> %012" PRIx64 "     %s%s%s%s%s%s%s",
                    hop->object.address, type_name(printer, hop), by_handle ? " (dependent handle)" : "",
                    by_loader ? " (loader allocator)" : "", extra, name ? " (load context " : "",

@@ -182,6 +182,7 @@ static void set_target(const struct subject *subject, struct lg_report *report)
     const struct lg_clr_info *info = subject->clr ? lg_clr_info(subject->clr) : NULL;
     bool is_core = target && target->kind == LG_TARGET_CORE;
     struct lg_report_target about = {
+        .cow_bytes = -1, // Nothing was copied.
         .kind = is_core ? "core" : "process",
         .pid = target ? target->pid : subject->pid,
         .path = target ? target->path : NULL,

@@ -140,7 +140,7 @@ static void what_does_not_answer_is_ended(void **state)
 }
 static void memory_is_bounded(void **state)
 {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef TEST_HAS_ASAN
     print_message("skipped: AddressSanitizer's malloc ends the process before the limit is used up\n");
 #else
     expect(*state, FAKE_DAC_EATS, (struct lg_dac_options){ .memory = 128 << 20 },

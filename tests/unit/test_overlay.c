@@ -446,6 +446,7 @@ static void links_of_a_sysroot_stay_in_it(void **state)
     unlink(link);
 
     _cleanup_close_ int fd = mkstemp(outside);
+    assert_true(fd >= 0);
     write_file(outside, elf_file, sizeof(elf_file));
     assert_int_equal(symlink(outside, link), 0);
     target = open_below("/liby.so", 0x500);
