@@ -13,6 +13,8 @@ _begun = set()
 
 def pytest_configure(config):
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # As Ctrl-C: what was started is ended.
+    # A shell ignores SIGINT in what it runs behind itself, and so would all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "sanitized: worth a run with a linger that was built under ASan and UBSan, and fast enough for it")
 
 
