@@ -100,7 +100,12 @@ static void read_runs(struct lg_sight *sight, int pagemap)
     for (size_t i = 0; sight->has_runs && i < sight->mappings.all.len; i++) {
         const struct lg_mapping *mapping = &sight->mappings.all.at[i];
         bool is_empty = mapping->sum.resident == 0 && mapping->sum.swapped == 0;
-        if (lg_mapping_is_anonymous(mapping) && !is_empty && mapping->hugetlb == 0)
+        bool is_full = mapping->sum.resident == mapping->end - mapping->start;
+        if (!lg_mapping_is_anonymous(mapping) || is_empty || mapping->hugetlb > 0)
+            continue;
+        if (is_full) // The kernel has looked at each of its pages once; that is enough.
+            sight->has_runs = add_run(sight, mapping->start, mapping->end, false);
+        else
             sight->has_runs = lg_pages_scan(pagemap, mapping->start, mapping->end, add_run, sight);
     }
 }
