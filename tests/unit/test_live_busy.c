@@ -282,13 +282,13 @@ static void await_no_copies(int pid)
     }
 }
 
+// A thread that its tracer's end lets go is free of it a moment before it is awake.
 static void await_no_tracer(int pid)
 {
-    char states[64];
+    char states[64] = "";
     bool is_traced = true;
-    while (is_traced)
+    while (is_traced || strchr(states, 't'))
         prey_states(pid, states, sizeof(states), &is_traced);
-    assert_null(strchr(states, 't'));
 }
 
 static void a_tracer_may_be_killed_at_any_moment(void **state)
