@@ -117,7 +117,7 @@ static void describe(const struct printer *printer, const struct lg_chain *chain
     case LG_SECTION_THREAD:
         break;
     }
-    const char *what = root->kind == LG_ROOT_FRAME ? "of the thread itself"
+    const char *what = root->kind == LG_ROOT_FRAME ? root->name ? root->name : "of the thread itself"
                        : root->slot                ? "stack"
                                                    : "register";
     int len = snprintf(buf, size, "%s%s, %s", what, root->conservative ? ", conservative" : "", thread);

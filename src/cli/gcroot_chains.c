@@ -85,6 +85,12 @@ static int by_owner_and_object(const void *a, const void *b)
     return result ? result : order(x->root->slot, y->root->slot);
 }
 
+// What a thread keeps by itself comes before what lies on its stack.
+static bool is_on_stack(const struct lg_chain *chain)
+{
+    return chain->root->kind == LG_ROOT_STACK || chain->root->frame;
+}
+
 static int by_length(const void *a, const void *b)
 {
     const struct lg_chain *x = a, *y = b;
@@ -93,6 +99,8 @@ static int by_length(const void *a, const void *b)
         result = order(thread_of(x), thread_of(y));
     if (!result)
         result = order(x->hops, y->hops);
+    if (!result)
+        result = order(is_on_stack(x), is_on_stack(y));
     if (!result)
         result = order(x->root->slot, y->root->slot);
     return result ? result : order(x->root->object, y->root->object);

@@ -265,6 +265,7 @@ struct lg_managed_thread {
     uint32_t state;   // TS_*: 0x800 dead, 0x400 unstarted, 0x200 background
     bool cooperative; // was running managed code
     uint64_t exposed_handle, last_thrown_handle; // GC handles, 0 if none
+    uint64_t exception_tracker;                  // The newest exception that is on its way; 0: none.
     uint64_t tls_array;             // NonCollectible thread statics: an Object[], and a root; 0 if none
     const struct lg_thread *thread; // Registers, or NULL
     uint64_t stack_low, stack_high; // [sp - red zone, end of the mapping that sp lies in); 0 if unknown
@@ -274,6 +275,17 @@ struct lg_managed_thread {
 };
 LG_MUST_CHECK struct lg_error *lg_clr_threads(struct lg_clr *clr, const struct lg_managed_thread **ret,
                                               size_t *count_ret);
+
+// An exception that the runtime keeps for a thread.
+struct lg_exception {
+    uint64_t slot; // Of its handle, or of the runtime's own variable.
+    uint64_t object;
+    const struct lg_managed_thread *thread;
+    bool is_on_its_way; // Thrown, and its handler has not ended. Else: the last one, may be over.
+};
+// Of all threads. With an error those before it are told too.
+LG_MUST_CHECK struct lg_error *lg_clr_exceptions(struct lg_clr *clr, const struct lg_exception **ret,
+                                                 size_t *count_ret);
 
 // What the runtime has counted; UINT32_MAX: not told.
 struct lg_thread_counts {

@@ -107,6 +107,7 @@ struct lg_clr {
     LG_VEC(struct lg_segment) segments;
     LG_VEC(struct lg_alloc_context) contexts;
     LG_VEC(struct lg_managed_thread) threads;
+    LG_VEC(struct lg_exception) exceptions; // exceptions.c
     LG_VEC(struct lg_handle) handles;
     bool handles_read;
     LG_VEC(uint64_t) handle_segments; // filled with the handles

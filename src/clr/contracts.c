@@ -266,6 +266,7 @@ void lg_clr_free(struct lg_clr *clr)
     lg_clr_types_close(clr);
     lg_clr_gc_close(clr);
     lg_vec_free(&clr->threads);
+    lg_vec_free(&clr->exceptions);
     lg_vec_free(&clr->handles);
     lg_vec_free(&clr->handle_segments);
     lg_vec_free(&clr->finalizers);

@@ -120,6 +120,7 @@ static size_t bytes_wanted(const struct lg_offsets *off)
                                 off->Thread_LinkNext,
                                 off->Thread_GCHandle,
                                 off->Thread_LastThrownObject,
+                                off->Thread_ExceptionTracker,
                                 off->Thread_ThreadLocalDataPtr };
     size_t len = 0;
     for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
@@ -151,6 +152,7 @@ static struct lg_managed_thread decode(const struct lg_clr *clr, uint64_t addres
         .cooperative = (uint32_t)u64_of(t, off->Thread_PreemptiveGCDisabled) != 0,
         .exposed_handle = u64_of(t, off->Thread_GCHandle),
         .last_thrown_handle = u64_of(t, off->Thread_LastThrownObject),
+        .exception_tracker = u64_of(t, off->Thread_ExceptionTracker),
         .tls_array = tls_array_of(clr, u64_of(t, off->Thread_ThreadLocalDataPtr)),
     };
 }

@@ -33,7 +33,7 @@ struct lg_root {
     enum lg_root_kind kind;
     bool conservative; // a word that looks like a reference
     const char
-        *name; // statics: "Declaring.Type.field"; registers: "rbx"; else NULL. Owned by the roots.
+        *name; // statics: "Declaring.Type.field"; registers: "rbx"; "in-flight exception"; else NULL
     const struct lg_managed_thread *thread; // thread statics, stacks, frames; else NULL
     // Of what the DAC tells of a stack:
     bool is_interior, is_pinned;

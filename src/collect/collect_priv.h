@@ -42,6 +42,7 @@ struct collector {
     struct lg_dac *dac; // NULL: none, and `no_dac` says why.
     const char *no_dac;
     struct lg_map loader_objects; // lg_loader_objects_find()
+    struct lg_map exceptions;     // Slots whose roots are exceptions of threads.
 };
 LG_MUST_CHECK struct lg_error *lg_roots_add(struct collector *c, struct lg_root root);
 // Kept by the roots; NULL: out of memory.

@@ -125,6 +125,31 @@ static struct lg_error *collect_thread_roots(struct collector *c)
     return err;
 }
 
+// What the runtime keeps for a thread that has thrown: mostly in handles, which say nothing of that.
+static struct lg_error *collect_exceptions(struct collector *c)
+{
+    const struct lg_exception *exceptions;
+    size_t count;
+    uint32_t known;
+    struct lg_error *err = lg_clr_exceptions(c->clr, &exceptions, &count);
+    if (err && err != &lg_no_memory) {
+        struct lg_error *said = lg_roots_missing(
+            c->roots, "not all exceptions on their way are known: %s", lg_error_message(err));
+        lg_error_free(err);
+        err = said;
+    }
+    for (size_t i = 0; i < count && !err; i++) {
+        const struct lg_exception *e = &exceptions[i];
+        struct lg_root root = { .object = e->object, .slot = e->slot, .kind = LG_ROOT_FRAME };
+        root.thread = e->thread;
+        root.name = e->is_on_its_way ? "in-flight exception" : "last thrown exception";
+        if (!lg_roots_is_object(c, e->object) || lg_map_get(&c->exceptions, e->slot, &known))
+            continue;
+        err = lg_map_put(&c->exceptions, e->slot, 0) ? lg_roots_add(c, root) : &lg_no_memory;
+    }
+    return err;
+}
+
 static enum lg_root_kind kind_of_handle(enum lg_handle_kind kind)
 {
     switch (kind) {
@@ -147,8 +172,10 @@ static struct lg_error *collect_handles(struct collector *c)
     size_t count;
     struct lg_error *err = lg_clr_handles(c->clr, &handles, &count);
     uint64_t wild = 0, counted = 0;
+    uint32_t unused;
     for (size_t i = 0; i < count && !err; i++) {
-        if (!lg_handle_is_strong(handles[i].kind))
+        if (!lg_handle_is_strong(handles[i].kind)
+            || lg_map_get(&c->exceptions, handles[i].address, &unused))
             continue;
         counted += handles[i].kind == LG_HANDLE_REFCOUNTED;
         wild += !lg_roots_is_object(c, handles[i].object);
@@ -218,13 +245,15 @@ struct lg_error *lg_roots_collect(struct lg_heap *heap, const struct lg_index *i
                            .dac = dac,
                            .no_dac = no_dac };
     struct lg_error *err = window_init(&c.window, c.target);
-    struct lg_error *(*const parts[])(struct collector *) = { collect_statics, collect_thread_roots,
-                                                              collect_handles, collect_finalizers,
-                                                              lg_roots_collect_stacks };
+    struct lg_error *(*const parts[])(struct collector *) = {
+        collect_statics, collect_thread_roots, collect_exceptions,
+        collect_handles, collect_finalizers,   lg_roots_collect_stacks,
+    };
     for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !err; i++)
         err = parts[i](&c);
     window_deinit(&c.window);
     lg_map_free(&c.loader_objects);
+    lg_map_free(&c.exceptions);
     if (err)
         return err;
     if (roots->all.len > 1)
