@@ -34,14 +34,54 @@ enum { LG_WALK_CONTEXT = 3, LG_WALK_NEXT = 5, LG_WALK_REQUEST = 9 };
 enum { LG_REFS_NEXT = 6, LG_REFS_ERRORS = 7 };
 enum {
     LG_SOS_THREAD_STORE = 3,
+    LG_SOS_DOMAIN_STORE = 4,
+    LG_SOS_DOMAINS = 5,
+    LG_SOS_DOMAIN = 6,
+    LG_SOS_DOMAIN_NAME = 7,
+    LG_SOS_ASSEMBLIES = 9,
+    LG_SOS_ASSEMBLY = 10,
+    LG_SOS_MODULE_DATA = 13,
+    LG_SOS_MODULE_MAP = 14,
+    LG_SOS_ASSEMBLY_MODULES = 15,
     LG_SOS_THREAD = 17,
     LG_SOS_METHOD_DATA = 20,
     LG_SOS_METHOD_FROM_IP = 21,
     LG_SOS_METHOD_NAME = 22,
     LG_SOS_METHOD_FROM_FRAME = 23,
+    LG_SOS_JIT_MANAGERS = 27,
+    LG_SOS_OBJECT = 33,
+    LG_SOS_TYPE_NAME = 36,
+    LG_SOS_TYPE = 37,
+    LG_SOS_TYPE_FIELDS = 39,
+    LG_SOS_FIELD = 42,
     LG_SOS_FRAME_NAME = 43,
+    LG_SOS_MODULE_FILE = 45,
+    LG_SOS_GC = 46,
+    LG_SOS_GC_HEAPS = 47,
+    LG_SOS_GC_HEAP = 48,
+    LG_SOS_GC_HEAP_STATIC = 49,
+    LG_SOS_SEGMENT = 50,
+    LG_SOS_DOMAIN_MODULE = 57,
+    LG_SOS_THREAD_MODULE = 58,
+    LG_SOS_LOADER_HEAP = 67,
+    LG_SOS_CODE_HEAPS = 68,
+    LG_SOS_STUB_HEAP = 69,
+    LG_SOS_GLOBALS = 70,
     LG_SOS_STACK_REFERENCES = 79,
 };
+enum { LG_SOS6_COLLECTIBLE = 3 };
+enum {
+    LG_SOS8_GENERATIONS = 3,
+    LG_SOS8_GENERATION_TABLE = 4,
+    LG_SOS8_FILL_POINTERS = 5,
+    LG_SOS8_GENERATION_TABLE_SVR = 6,
+    LG_SOS8_FILL_POINTERS_SVR = 7,
+    LG_SOS8_LOAD_CONTEXT = 8,
+};
+enum { LG_SOS12_ALLOC_CONTEXT = 3 };
+enum { LG_SOS13_LOADER_HEAP = 3, LG_SOS13_DOMAIN_ALLOCATOR, LG_SOS13_HEAP_NAMES, LG_SOS13_HEAPS };
+enum { LG_SOS14_STATICS = 3, LG_SOS14_THREAD_STATICS, LG_SOS14_INITIALIZED };
+enum { LG_SOS16_DATAS = 3 };
 
 // IXCLRDataStackWalk::Request(): the address of the runtime's explicit Frame, 0 in a method.
 enum { LG_WALK_REQUEST_FRAME = (int)0xf0000000 };
@@ -68,5 +108,63 @@ struct lg_dacp_method {
     uint32_t rejit_versions, pad2;
 };
 _Static_assert(sizeof(struct lg_dacp_method) == 0x98, "DacpMethodDescData");
+
+struct lg_dacp_type {
+    int32_t is_free, pad;
+    uint64_t module, ee_class, parent;
+    uint16_t interfaces, methods, vtable_slots, virtuals;
+    uint32_t base_size, component_size, token, attributes;
+    int32_t is_shared, is_dynamic, has_references, pad2;
+};
+_Static_assert(sizeof(struct lg_dacp_type) == 0x48, "DacpMethodTableData");
+
+struct lg_dacp_type_fields {
+    uint16_t instance, statics, thread_statics;
+    uint64_t first;
+    uint16_t context_offset, context_size;
+};
+_Static_assert(sizeof(struct lg_dacp_type_fields) == 0x18, "DacpMethodTableFieldData");
+
+struct lg_dacp_collectible {
+    uint64_t loader_allocator;
+    int32_t is_collectible, pad;
+};
+_Static_assert(sizeof(struct lg_dacp_collectible) == 0x10, "DacpMethodTableCollectibleData");
+
+struct lg_dacp_field {
+    uint32_t type, sig_type;
+    uint64_t type_mt, type_module;
+    uint32_t type_token, token;
+    uint64_t declaring_mt;
+    uint32_t offset;
+    int32_t is_thread_static, is_context_static, is_static;
+    uint64_t next;
+};
+_Static_assert(sizeof(struct lg_dacp_field) == 0x40, "DacpFieldDescData");
+
+struct lg_dacp_object {
+    uint64_t mt;
+    uint32_t kind, pad;
+    uint64_t size, element_handle;
+    uint32_t element_type, rank;
+    uint64_t count, component_size, data, bounds, lower_bounds, rcw, ccw;
+};
+_Static_assert(sizeof(struct lg_dacp_object) == 0x60, "DacpObjectData");
+
+// Of statics before .NET 9: DacpDomainLocalModuleData and DacpThreadLocalModuleData are of one shape.
+struct lg_dacp_local_module {
+    uint64_t owner, index, class_data, dynamic_classes, gc_statics, non_gc_statics;
+};
+_Static_assert(sizeof(struct lg_dacp_local_module) == 0x30, "DacpDomainLocalModuleData");
+
+struct lg_dacp_module {
+    uint64_t address, pe_assembly, il_base, metadata, metadata_size, assembly;
+    int32_t is_reflection, is_pe_file;
+    uint64_t class_index, id;
+    uint32_t transient_flags, pad;
+    uint64_t typedef_map, typeref_map, method_map, field_map, member_map, file_map, manifest_map;
+    uint64_t loader_allocator, thunk_heap, index;
+};
+_Static_assert(sizeof(struct lg_dacp_module) == 0xa0, "DacpModuleData");
 
 #endif

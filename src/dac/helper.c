@@ -13,7 +13,7 @@
 #include "dac/jail.h"
 #include "dac/wire.h"
 
-enum { RESULTS_MAX = 1 << 16, PAGE = 4096 };
+enum { PAGE = 4096 };
 static const uint64_t mapped_max = UINT64_C(64) << 20;
 
 struct helper {
@@ -22,22 +22,44 @@ struct helper {
     struct lg_com *objects[LG_DAC_OBJECTS_MAX];
     void *mapped;
     size_t mapped_len;
-    uint8_t in[LG_DAC_LEN_MAX], out[RESULTS_MAX];
+    size_t in_len, out_len, part_len;
+    uint8_t in[LG_DAC_LEN_MAX], out[LG_DAC_RESULTS_MAX], part[LG_DAC_RESULTS_MAX];
 };
 
-static void answer(struct helper *h, int32_t hresult, uint32_t object, size_t len)
+static void send_to_linger(struct helper *h, enum lg_dac_message kind, const void *bytes, size_t len)
 {
-    struct lg_dac_answer answer = { hresult, object };
-    const struct lg_dac_piece pieces[] = { { &answer, sizeof(answer) }, { h->out, len } };
-    if (!lg_dac_send(h->options->socket, LG_DAC_ANSWER, pieces, 2))
+    struct lg_dac_piece piece = { bytes, len };
+    if (!lg_dac_send(h->options->socket, kind, &piece, 1))
         _exit(0);
 }
 
 static void fail(struct helper *h, const char *sentence)
 {
-    struct lg_dac_piece piece = { sentence, strnlen(sentence, 500) };
-    if (!lg_dac_send(h->options->socket, LG_DAC_FAILED, &piece, 1))
-        _exit(0);
+    send_to_linger(h, LG_DAC_FAILED, sentence, strnlen(sentence, 500));
+}
+
+// ---- lists ----
+
+static void send_part(struct helper *h)
+{
+    if (h->part_len > 0)
+        send_to_linger(h, LG_DAC_PART, h->part, h->part_len);
+    h->part_len = 0;
+}
+
+static void add_item(struct helper *h, const void *item, size_t size)
+{
+    if (size > sizeof(h->part) - h->part_len)
+        send_part(h);
+    memcpy(h->part + h->part_len, item, size);
+    h->part_len += size;
+}
+
+static void answer(struct helper *h, int32_t hresult)
+{
+    struct lg_dac_answer answer = { hresult, UINT32_MAX };
+    send_part(h);
+    send_to_linger(h, LG_DAC_ANSWER, &answer, sizeof(answer));
 }
 
 // ---- starting ----
@@ -62,28 +84,42 @@ static const char *explain(int32_t hresult, char *buf, size_t size)
     return buf;
 }
 
+static const struct lg_guid interfaces[LG_DAC_OBJECTS_OWN] = {
+    [LG_DAC_PROCESS] = { 0x5c552ab6,
+                         0xfc09,
+                         0x4cb3,
+                         { 0x8e, 0x36, 0x22, 0xfa, 0x03, 0xc7, 0x98, 0xb7 } },
+    [LG_DAC_SOS] = { 0x436f00f2, 0xb42a, 0x4b9f, { 0x87, 0x0c, 0xe7, 0x3d, 0xb6, 0x6a, 0xe9, 0x30 } },
+    [LG_DAC_SOS6] = { 0x11206399, 0x4b66, 0x4edb, { 0x98, 0xea, 0x85, 0x65, 0x4e, 0x59, 0xad, 0x45 } },
+    [LG_DAC_SOS8] = { 0xc12f35a9, 0xe55c, 0x4520, { 0xa8, 0x94, 0xb3, 0xdc, 0x51, 0x65, 0xdf, 0xce } },
+    [LG_DAC_SOS12] = { 0x1b93bacc, 0x8ca4, 0x432d, { 0x94, 0x3a, 0x3e, 0x6e, 0x7e, 0xc0, 0xb0, 0xa3 } },
+    [LG_DAC_SOS13] = { 0x3176a8ed, 0x597b, 0x4f54, { 0xa7, 0x1f, 0x83, 0x69, 0x5c, 0x6a, 0x8c, 0x5e } },
+    [LG_DAC_SOS14] = { 0x9aa22aca, 0x6dc6, 0x4a0c, { 0xb4, 0xe0, 0x70, 0xd2, 0x41, 0x6b, 0x98, 0x37 } },
+    [LG_DAC_SOS16] = { 0x4ba12ff8, 0xdaac, 0x4e43, { 0xac, 0x56, 0x98, 0xcf, 0x8d, 0x5c, 0x59, 0x5d } },
+};
+
 static int32_t create(struct helper *h, void *library)
 {
     typedef int32_t create_function(const struct lg_guid *iid, struct lg_com *target, void **ret);
     typedef int32_t query_function(void *self, const struct lg_guid *iid, void **ret);
-    static const struct lg_guid process = {
-        0x5c552ab6, 0xfc09, 0x4cb3, { 0x8e, 0x36, 0x22, 0xfa, 0x03, 0xc7, 0x98, 0xb7 }
-    };
-    static const struct lg_guid sos = {
-        0x436f00f2, 0xb42a, 0x4b9f, { 0x87, 0x0c, 0xe7, 0x3d, 0xb6, 0x6a, 0xe9, 0x30 }
-    };
     create_function *create_instance =
         (create_function *)(uintptr_t)dlsym(library, "CLRDataCreateInstance");
     if (!create_instance)
         return LG_E_NOINTERFACE;
     void *object = NULL;
-    int32_t hresult = create_instance(&process, lg_data_target_interface(h->target), &object);
+    int32_t hresult =
+        create_instance(&interfaces[LG_DAC_PROCESS], lg_data_target_interface(h->target), &object);
     if (hresult < 0 || !object)
         return hresult < 0 ? hresult : LG_E_FAIL;
     h->objects[LG_DAC_PROCESS] = object;
-    query_function *query = (query_function *)(uintptr_t)h->objects[LG_DAC_PROCESS]->slots[0];
-    hresult = query(object, &sos, &object);
-    h->objects[LG_DAC_SOS] = object;
+    query_function *query =
+        (query_function *)(uintptr_t)h->objects[LG_DAC_PROCESS]->slots[LG_UNKNOWN_QUERY];
+    for (uint32_t i = LG_DAC_SOS; i < LG_DAC_OBJECTS_OWN; i++) {
+        void *found = NULL;
+        int32_t one = query(object, &interfaces[i], &found);
+        h->objects[i] = one < 0 ? NULL : found;
+        hresult = i == LG_DAC_SOS ? one : hresult;
+    }
     return hresult;
 }
 
@@ -109,7 +145,7 @@ static void start(struct helper *h)
     if (hresult < 0)
         fail(h, explain(hresult, text, sizeof(text)));
     else
-        answer(h, hresult, UINT32_MAX, 0);
+        answer(h, hresult);
 }
 
 // ---- calls ----
@@ -119,45 +155,67 @@ static void start(struct helper *h)
 typedef int32_t any_function(struct lg_com *self, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                              uint64_t, uint64_t);
 
+// What the DAC calls a callback with; it gets no pointer of ours in all cases, so there is one place for
+// it. An answer that does not end, linger ends.
+static struct helper *collecting;
+static int32_t collect(uint64_t a, uint64_t b, uint64_t c)
+{
+    struct lg_dac_item item = { a, b, c };
+    add_item(collecting, &item, sizeof(item));
+    return 1;
+}
+
+static size_t padded(uint32_t size)
+{
+    return ((size_t)size + 7) & ~(size_t)7;
+}
+
 struct prepared {
     uint64_t args[LG_DAC_ARGS_MAX];
-    size_t out_len;
     void *object;
 };
 
-static bool prepare(struct helper *h, const struct lg_dac_call *call, struct prepared *ret)
+// The argument's value, as the DAC is to see it. `*in` moves on behind what it has of the message.
+static bool prepare(struct helper *h, uint32_t kind, uint32_t size, size_t *in, uint64_t *ret)
 {
-    size_t in = sizeof(*call);
-    for (uint32_t i = 0; i < call->count; i++) {
-        uint32_t size = call->args[i].size;
-        switch (call->args[i].kind) {
-        case LG_DAC_VALUE:
-            ret->args[i] = call->args[i].value;
-            break;
-        case LG_DAC_IN:
-            if (size > sizeof(h->in) - in)
-                return false;
-            ret->args[i] = (uintptr_t)h->in + in;
-            in += (size + 7) & ~UINT32_C(7);
-            break;
-        case LG_DAC_OUT:
-            if (size > sizeof(h->out) - ret->out_len)
-                return false;
-            ret->args[i] = (uintptr_t)h->out + ret->out_len;
-            memset(h->out + ret->out_len, 0, size);
-            ret->out_len += (size + 7) & ~UINT32_C(7);
-            break;
-        default:
-            ret->args[i] = (uintptr_t)&ret->object;
-            break;
-        }
+    switch (kind) {
+    case LG_DAC_IN:
+        if (padded(size) > h->in_len - *in)
+            return false;
+        *ret = (uintptr_t)(h->in + *in);
+        *in += padded(size);
+        break;
+    case LG_DAC_OUT:
+        if (padded(size) > sizeof(h->out) - h->out_len)
+            return false;
+        *ret = (uintptr_t)(h->out + h->out_len);
+        memset(h->out + h->out_len, 0, padded(size));
+        h->out_len += padded(size);
+        break;
+    case LG_DAC_CALLBACK:
+        *ret = (uintptr_t)collect;
+        break;
+    default:
+        break;
     }
     return true;
 }
 
+static bool prepare_all(struct helper *h, const struct lg_dac_call *call, size_t *in,
+                        struct prepared *ret)
+{
+    bool ok = call->count <= LG_DAC_ARGS_MAX;
+    for (uint32_t i = 0; ok && i < call->count; i++) {
+        ret->args[i] =
+            call->args[i].kind == LG_DAC_OBJECT ? (uintptr_t)&ret->object : call->args[i].value;
+        ok = prepare(h, call->args[i].kind, call->args[i].size, in, &ret->args[i]);
+    }
+    return ok;
+}
+
 static uint32_t keep_object(struct helper *h, void *object)
 {
-    for (uint32_t i = LG_DAC_SOS + 1; object && i < LG_DAC_OBJECTS_MAX; i++) {
+    for (uint32_t i = LG_DAC_OBJECTS_OWN; object && i < LG_DAC_OBJECTS_MAX; i++) {
         if (!h->objects[i]) {
             h->objects[i] = object;
             return i;
@@ -166,22 +224,70 @@ static uint32_t keep_object(struct helper *h, void *object)
     return UINT32_MAX;
 }
 
-static void call_slot(struct helper *h)
+static any_function *slot_of(struct helper *h, uint32_t object, uint32_t slot, struct lg_com **ret)
+{
+    *ret = object < LG_DAC_OBJECTS_MAX ? h->objects[object] : NULL;
+    return *ret ? (any_function *)(uintptr_t)(*ret)->slots[slot] : NULL;
+}
+
+// One of the calls of a message, at `*in`, unless the first has failed. False: it is none.
+static bool call_slot(struct helper *h, size_t *in, int32_t *first)
 {
     struct lg_dac_call call;
-    struct prepared p = { .out_len = 0 };
-    memcpy(&call, h->in, sizeof(call));
-    struct lg_com *object = call.object < LG_DAC_OBJECTS_MAX ? h->objects[call.object] : NULL;
-    if (!object || call.count > LG_DAC_ARGS_MAX || !prepare(h, &call, &p)) {
-        answer(h, LG_E_INVALIDARG, UINT32_MAX, 0);
-        return;
-    }
-    any_function *function = (any_function *)(uintptr_t)object->slots[call.slot];
+    struct lg_dac_answer answer = { *first < 0 ? LG_E_FAIL : LG_E_NOINTERFACE, UINT32_MAX };
+    struct prepared p = { .object = NULL };
+    struct lg_com *object;
+    size_t at = h->out_len;
+    if (h->in_len - *in < sizeof(call) || sizeof(h->out) - at < sizeof(answer))
+        return false;
+    memcpy(&call, h->in + *in, sizeof(call));
+    *in += sizeof(call);
+    h->out_len += sizeof(answer);
+    if (!prepare_all(h, &call, in, &p))
+        return false;
+    any_function *function = *first < 0 ? NULL : slot_of(h, call.object, call.slot, &object);
     const uint64_t *a = p.args;
-    int32_t hresult = function(object, a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
-    if (call.slot == LG_UNKNOWN_RELEASE && call.object > LG_DAC_SOS)
+    if (function)
+        answer.hresult = function(object, a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
+    if (function && call.slot == LG_UNKNOWN_RELEASE && call.object >= LG_DAC_OBJECTS_OWN)
         h->objects[call.object] = NULL;
-    answer(h, hresult, keep_object(h, p.object), p.out_len);
+    answer.object = keep_object(h, p.object);
+    memcpy(h->out + at, &answer, sizeof(answer));
+    *first = at == 0 ? answer.hresult : *first;
+    return true;
+}
+
+static void call_slots(struct helper *h)
+{
+    bool ok = true;
+    int32_t first = LG_S_OK;
+    h->out_len = 0;
+    for (size_t in = 0; ok && in < h->in_len;)
+        ok = call_slot(h, &in, &first);
+    send_part(h);
+    if (ok)
+        send_to_linger(h, LG_DAC_ANSWER, h->out, h->out_len);
+    else
+        fail(h, "a call that is too large");
+}
+
+static void follow(struct helper *h)
+{
+    struct lg_dac_follow list;
+    struct lg_com *object;
+    int32_t hresult = LG_S_OK;
+    memcpy(&list, h->in, sizeof(list));
+    any_function *function = slot_of(h, list.object, list.slot, &object);
+    bool ok = function && list.size <= sizeof(h->out) && list.next_at + sizeof(uint64_t) <= list.size;
+    uint64_t at = list.first;
+    for (uint64_t i = 0; ok && hresult >= 0 && at && i < list.max; i++) {
+        memset(h->out, 0, list.size);
+        hresult = function(object, at, (uintptr_t)h->out, 0, 0, 0, 0, 0);
+        memcpy(&at, h->out + list.next_at, sizeof(at));
+        if (hresult >= 0)
+            add_item(h, h->out, list.size);
+    }
+    answer(h, ok ? hresult : LG_E_NOINTERFACE);
 }
 
 // ---- stacks ----
@@ -221,7 +327,7 @@ static void map(struct helper *h)
                                     left < LG_DAC_READ_MAX ? left : LG_DAC_READ_MAX);
         }
     }
-    answer(h, mapped == MAP_FAILED ? LG_E_FAIL : LG_S_OK, UINT32_MAX, 0);
+    answer(h, mapped == MAP_FAILED ? LG_E_FAIL : LG_S_OK);
 }
 
 // ---- the loop ----
@@ -231,19 +337,23 @@ static void serve(struct helper *h)
     struct lg_dac_head head;
     while (lg_dac_receive(h->options->socket, &head, sizeof(head)) && head.len <= sizeof(h->in)
            && lg_dac_receive(h->options->socket, h->in, head.len)) {
+        h->in_len = head.len;
         switch (head.kind) {
         case LG_DAC_START:
             start(h);
             break;
         case LG_DAC_CALL:
-            call_slot(h);
+            call_slots(h);
+            break;
+        case LG_DAC_FOLLOW:
+            follow(h);
             break;
         case LG_DAC_MAP:
             map(h);
             break;
         default:
             unmap(h);
-            answer(h, LG_S_OK, UINT32_MAX, 0);
+            answer(h, LG_S_OK);
             break;
         }
     }
@@ -268,6 +378,7 @@ _Noreturn void lg_dac_helper(const struct lg_dac_helper_options *options)
     if (!helper || !(helper->target = lg_data_target_new(options->socket, options->runtime_base)))
         _exit(1);
     helper->options = options;
+    collecting = helper;
     reset_signals();
     // DOTNET_ENABLE_CDAC and the like are for programs, not for who looks at them. Not empty: the DAC's
     // PAL does not expect `environ` to be NULL.

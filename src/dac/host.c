@@ -173,24 +173,37 @@ static struct lg_error *give_registers(struct lg_dac *dac, const void *question,
 
 // ---- requests ----
 
-struct reply {
-    uint8_t bytes[LG_DAC_LEN_MAX];
-    size_t len;
-};
+// No list is so long: 64 MiB are two million types of a module.
+enum { PARTS_MAX = 64 << 20 };
 
-static struct lg_error *failed(struct lg_dac *dac, const struct reply *reply)
+static struct lg_error *failed(struct lg_dac *dac)
 {
     struct lg_error *err = lg_error_new(LG_ERR_UNSUPPORTED, "'%s' cannot be used: %.*s", dac->path,
-                                        (int)reply->len, (const char *)reply->bytes);
+                                        (int)dac->reply.len, (const char *)dac->reply.bytes);
     end_helper(dac);
     return err;
 }
 
+static struct lg_error *keep_part(struct lg_dac *dac)
+{
+    if (dac->reply.len > PARTS_MAX - dac->parts.len) {
+        end_helper(dac);
+        return lg_error_new(LG_ERR_CORRUPT, "the DAC tells of a list that does not end");
+    }
+    if (!lg_vec_reserve((void **)&dac->parts.at, &dac->parts.cap, dac->parts.len + dac->reply.len, 1))
+        return &lg_no_memory;
+    memcpy(dac->parts.at + dac->parts.len, dac->reply.bytes, dac->reply.len);
+    dac->parts.len += dac->reply.len;
+    return NULL;
+}
+
 // Sends what is to be done, and serves the helper until it has done it.
 static struct lg_error *request(struct lg_dac *dac, enum lg_dac_message kind,
-                                const struct lg_dac_piece *pieces, size_t count, struct reply *reply)
+                                const struct lg_dac_piece *pieces, size_t count)
 {
     uint64_t deadline = now_ms() + dac->options.timeout_ms;
+    struct lg_dac_reply *reply = &dac->reply;
+    dac->parts.len = 0;
     struct lg_error *err = send_to(dac, kind, pieces, count);
     while (!err) {
         struct lg_dac_head head;
@@ -209,10 +222,13 @@ static struct lg_error *request(struct lg_dac *dac, enum lg_dac_message kind,
         case LG_DAC_WANT_REGS:
             err = give_registers(dac, reply->bytes, reply->len);
             break;
+        case LG_DAC_PART:
+            err = keep_part(dac);
+            break;
         case LG_DAC_ANSWER:
             return reply->len >= sizeof(struct lg_dac_answer) ? NULL : nonsense(dac);
         case LG_DAC_FAILED:
-            return failed(dac, reply);
+            return failed(dac);
         default:
             return nonsense(dac);
         }
@@ -270,11 +286,8 @@ static struct lg_error *start(struct lg_dac *dac)
         return err;
     free(dac->path);
     dac->path = lg_steal(path);
-    _cleanup_free_ struct reply *reply = malloc(sizeof(*reply));
-    if (!reply)
-        return &lg_no_memory;
     err = fork_helper(dac, file);
-    return err ? err : request(dac, LG_DAC_START, NULL, 0, reply);
+    return err ? err : request(dac, LG_DAC_START, NULL, 0);
 }
 
 struct lg_error *lg_dac_open(struct lg_target *target, const char *path, uint64_t base,
@@ -307,6 +320,10 @@ void lg_dac_free(struct lg_dac *dac)
         free(dac->names.at[i]);
     lg_vec_free(&dac->names);
     lg_map_free(&dac->name_of_method);
+    lg_map_free(&dac->instance_fields);
+    lg_map_free(&dac->load_context_of);
+    lg_vec_free(&dac->load_contexts);
+    lg_vec_free(&dac->parts);
     free(dac->given);
     free(dac->path);
     free(dac);
@@ -319,64 +336,103 @@ const char *lg_dac_path(const struct lg_dac *dac)
 
 // ---- calls ----
 
-static struct lg_error *write_call(const struct lg_dac_arg *args, size_t count, struct lg_dac_call *call,
-                                   uint8_t *in, size_t in_size)
+// What has been written of a message to the helper.
+struct message {
+    uint8_t bytes[4096];
+    size_t len;
+};
+
+static bool put(struct message *message, const void *bytes, size_t size)
 {
-    for (size_t i = 0; i < count; i++) {
-        call->args[i].kind = args[i].kind;
-        call->args[i].size = args[i].size;
-        call->args[i].value = args[i].value;
-        if (args[i].kind != LG_DAC_IN)
-            continue;
-        size_t room = (args[i].size + (size_t)7) & ~(size_t)7;
-        if (room > in_size - call->in_len)
-            return lg_error_new(LG_ERR_USAGE, "too much for one call of the DAC");
-        memcpy(in + call->in_len, args[i].in, args[i].size);
-        call->in_len += (uint32_t)room;
-    }
-    return NULL;
+    size_t room = (size + 7) & ~(size_t)7;
+    if (room > sizeof(message->bytes) - message->len)
+        return false;
+    memcpy(message->bytes + message->len, bytes, size);
+    memset(message->bytes + message->len + size, 0, room - size);
+    message->len += room;
+    return true;
 }
 
-static struct lg_error *read_answer(struct lg_dac *dac, const struct reply *reply,
-                                    const struct lg_dac_arg *args, size_t count,
-                                    struct lg_dac_result *ret)
+static bool put_step(struct message *message, const struct lg_dac_step *step)
+{
+    struct lg_dac_call call = { .object = step->object,
+                                .slot = step->slot,
+                                .count = (uint32_t)step->count };
+    for (size_t i = 0; i < step->count; i++) {
+        call.args[i].kind = step->args[i].kind;
+        call.args[i].size = step->args[i].size;
+        call.args[i].value = step->args[i].value;
+    }
+    bool ok = put(message, &call, sizeof(call));
+    for (size_t i = 0; i < step->count; i++)
+        ok = ok
+             && (step->args[i].kind != LG_DAC_IN || put(message, step->args[i].in, step->args[i].size));
+    return ok;
+}
+
+// Copies what it answered to one step, at `*at`; false: the answer is too short.
+static bool take(const struct lg_dac_reply *reply, struct lg_dac_step *step, size_t *at)
 {
     struct lg_dac_answer answer;
-    memcpy(&answer, reply->bytes, sizeof(answer));
-    size_t at = sizeof(answer);
-    *ret = (struct lg_dac_result){ answer.hresult, answer.object };
-    for (size_t i = 0; i < count && reply->len > sizeof(answer); i++) {
-        if (args[i].kind != LG_DAC_OUT)
+    if (sizeof(answer) > reply->len - *at)
+        return false;
+    memcpy(&answer, reply->bytes + *at, sizeof(answer));
+    *at += sizeof(answer);
+    step->result = (struct lg_dac_result){ answer.hresult, answer.object };
+    for (size_t i = 0; i < step->count; i++) {
+        const struct lg_dac_arg *arg = &step->args[i];
+        size_t room = ((size_t)arg->size + 7) & ~(size_t)7;
+        if (arg->kind != LG_DAC_OUT)
             continue;
-        if (args[i].size > reply->len - at)
-            return nonsense(dac);
-        memcpy(args[i].out, reply->bytes + at, args[i].size);
-        at += (args[i].size + (size_t)7) & ~(size_t)7;
-        at = at < reply->len ? at : reply->len;
+        if (room > reply->len - *at)
+            return false;
+        memcpy(arg->out, reply->bytes + *at, arg->size);
+        *at += room;
     }
-    return NULL;
+    return true;
+}
+
+static void clear(struct lg_dac_step *step)
+{
+    step->result = (struct lg_dac_result){ LG_E_FAIL, UINT32_MAX };
+    for (size_t i = 0; i < step->count; i++) {
+        if (step->args[i].kind == LG_DAC_OUT)
+            memset(step->args[i].out, 0, step->args[i].size);
+    }
+}
+
+struct lg_error *lg_dac_steps(struct lg_dac *dac, struct lg_dac_step *steps, size_t count)
+{
+    struct message message = { .len = 0 };
+    bool fits = true;
+    for (size_t i = 0; i < count; i++) {
+        clear(&steps[i]);
+        fits = fits && put_step(&message, &steps[i]);
+    }
+    if (!fits)
+        return lg_error_new(LG_ERR_USAGE, "too much for one call of the DAC");
+    struct lg_error *err = dac->socket < 0 ? start(dac) : NULL;
+    struct lg_dac_piece piece = { message.bytes, message.len };
+    if (!err)
+        err = request(dac, LG_DAC_CALL, &piece, 1);
+    if (err)
+        return err;
+    size_t at = 0;
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++)
+        ok = take(&dac->reply, &steps[i], &at);
+    return ok && at == dac->reply.len ? NULL : nonsense(dac);
 }
 
 struct lg_error *lg_dac_call(struct lg_dac *dac, uint32_t object, uint32_t slot,
                              const struct lg_dac_arg *args, size_t count, struct lg_dac_result *ret)
 {
-    uint8_t in[256];
-    struct lg_dac_call call = { .object = object, .slot = slot, .count = (uint32_t)count };
-    *ret = (struct lg_dac_result){ LG_E_FAIL, UINT32_MAX };
-    for (size_t i = 0; i < count; i++) {
-        if (args[i].kind == LG_DAC_OUT)
-            memset(args[i].out, 0, args[i].size);
-    }
-    struct lg_error *err = dac->socket < 0 ? start(dac) : NULL;
-    if (!err)
-        err = write_call(args, count, &call, in, sizeof(in));
-    _cleanup_free_ struct reply *reply = malloc(sizeof(*reply));
-    if (!err && !reply)
-        err = &lg_no_memory;
-    const struct lg_dac_piece pieces[] = { { &call, sizeof(call) }, { in, call.in_len } };
-    if (!err)
-        err = request(dac, LG_DAC_CALL, pieces, 2, reply);
-    return err ? err : read_answer(dac, reply, args, count, ret);
+    struct lg_dac_step step = { .object = object, .slot = slot, .count = count };
+    if (count > 0)
+        memcpy(step.args, args, count * sizeof(*args));
+    struct lg_error *err = lg_dac_steps(dac, &step, 1);
+    *ret = step.result;
+    return err;
 }
 
 void lg_dac_release(struct lg_dac *dac, uint32_t object)
@@ -388,20 +444,36 @@ void lg_dac_release(struct lg_dac *dac, uint32_t object)
     lg_error_free(err); // The next call tells.
 }
 
+// A request whose answer is a number and no more.
+static struct lg_error *simple_request(struct lg_dac *dac, enum lg_dac_message kind,
+                                       const void *question, size_t size, int32_t *hresult_ret)
+{
+    struct lg_dac_piece piece = { question, size };
+    struct lg_dac_answer answer;
+    struct lg_error *err = dac->socket < 0 ? start(dac) : NULL;
+    if (!err)
+        err = request(dac, kind, &piece, 1);
+    if (err)
+        return err;
+    memcpy(&answer, dac->reply.bytes, sizeof(answer));
+    *hresult_ret = answer.hresult;
+    return NULL;
+}
+
 struct lg_error *lg_dac_map(struct lg_dac *dac, uint64_t start_address, uint64_t end, bool *ok_ret)
 {
     struct lg_dac_range range = { start_address, end - start_address };
-    struct lg_dac_piece piece = { &range, sizeof(range) };
-    _cleanup_free_ struct reply *reply = malloc(sizeof(*reply));
-    if (!reply)
-        return &lg_no_memory;
-    struct lg_error *err = dac->socket < 0 ? start(dac) : NULL;
-    if (!err)
-        err = request(dac, LG_DAC_MAP, &piece, 1, reply);
-    if (err)
-        return err;
-    struct lg_dac_answer answer;
-    memcpy(&answer, reply->bytes, sizeof(answer));
-    *ok_ret = answer.hresult >= 0;
-    return NULL;
+    int32_t hresult = LG_E_FAIL;
+    struct lg_error *err = simple_request(dac, LG_DAC_MAP, &range, sizeof(range), &hresult);
+    *ok_ret = hresult >= 0;
+    return err;
+}
+
+struct lg_error *lg_dac_follow(struct lg_dac *dac, const struct lg_dac_follow *list,
+                               int32_t *hresult_ret)
+{
+    struct lg_error *err = simple_request(dac, LG_DAC_FOLLOW, list, sizeof(*list), hresult_ret);
+    if (!err && (dac->parts.len % list->size != 0 || dac->parts.len / list->size > list->max))
+        err = nonsense(dac);
+    return err;
 }

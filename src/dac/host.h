@@ -8,6 +8,11 @@
 #include "target/image.h"
 #include "util/map.h"
 
+struct lg_dac_reply {
+    uint8_t bytes[LG_DAC_LEN_MAX];
+    size_t len;
+};
+
 struct lg_dac {
     struct lg_target *target; // Borrowed.
     struct lg_image image;
@@ -19,9 +24,14 @@ struct lg_dac {
     int pid;
     uint64_t rss;    // Of linger when the helper came from it.
     unsigned starts; // Of helpers.
+    struct lg_dac_reply reply;
+    LG_VEC(uint8_t) parts; // Of the request before: the items of its list.
 
     struct lg_map name_of_method; // -> index of names, UINT32_MAX: it has none
     LG_VEC(char *) names;
+    struct lg_map instance_fields; // method table -> how many, with inherited ones
+    struct lg_map load_context_of; // module -> index of load_contexts
+    LG_VEC(uint64_t) load_contexts;
 };
 
 struct lg_dac_arg {
@@ -47,18 +57,34 @@ struct lg_dac_arg {
     { \
         .kind = LG_DAC_OBJECT \
     }
+#define LG_CALLBACK \
+    { \
+        .kind = LG_DAC_CALLBACK \
+    }
 
 struct lg_dac_result {
     int32_t hresult;
     uint32_t object; // UINT32_MAX: none
 };
-// An error is the helper's end; what the DAC answered is in `ret`.
+// Several calls in one message: what goes to and fro is dear, not the call. If the first fails, the
+// others are not done. An error is the helper's end.
+struct lg_dac_step {
+    uint32_t object, slot;
+    size_t count;
+    struct lg_dac_arg args[LG_DAC_ARGS_MAX];
+    struct lg_dac_result result;
+};
+LG_MUST_CHECK struct lg_error *lg_dac_steps(struct lg_dac *dac, struct lg_dac_step *steps, size_t count);
+// One of them. What the DAC answered is in `ret`.
 LG_MUST_CHECK struct lg_error *lg_dac_call(struct lg_dac *dac, uint32_t object, uint32_t slot,
                                            const struct lg_dac_arg *args, size_t count,
                                            struct lg_dac_result *ret);
 #define LG_DAC_CALL(dac, object, slot, ret, ...) \
     lg_dac_call((dac), (object), (slot), (const struct lg_dac_arg[]){ __VA_ARGS__ }, \
                 sizeof((const struct lg_dac_arg[]){ __VA_ARGS__ }) / sizeof(struct lg_dac_arg), (ret))
+// Has all structs of a list in `dac->parts`, until the next request: fewer than `max`, or it goes on.
+LG_MUST_CHECK struct lg_error *lg_dac_follow(struct lg_dac *dac, const struct lg_dac_follow *list,
+                                             int32_t *hresult_ret);
 // Gives an interface back. UINT32_MAX is none.
 void lg_dac_release(struct lg_dac *dac, uint32_t object);
 
