@@ -115,8 +115,9 @@ bool lg_freeze_await(struct lg_freeze *freeze, struct lg_tracee *t)
 }
 
 // Calls that end with EINTR whenever they are interrupted, and restart after no stop by themselves
-// (signal(7)), with the argument that limits their time: rdx or r10. Without a limit they can be
-// restarted as they were made.
+// (signal(7)). Nothing has happened yet when they do, so they can be made again as they were; a time
+// limit then begins anew, which is what a loop around EINTR makes of it. A wait that takes longer than
+// its limit is one that a program has to expect anyway; EINTR without a signal is not.
 static bool is_cut_short(const struct user_regs_struct *r)
 {
     if ((long)r->rax != -EINTR)
@@ -124,13 +125,12 @@ static bool is_cut_short(const struct user_regs_struct *r)
     switch ((long)r->orig_rax) {
     case SYS_epoll_wait:
     case SYS_epoll_pwait:
-        return (int)r->r10 < 0;
     case SYS_epoll_pwait2:
-    case SYS_semtimedop:
-        return r->r10 == 0;
-    case SYS_rt_sigtimedwait:
-        return r->rdx == 0;
     case SYS_semop:
+    case SYS_semtimedop:
+    case SYS_rt_sigtimedwait:
+    case SYS_io_getevents:
+    case SYS_io_pgetevents:
         return true;
     default:
         return false;
