@@ -23,6 +23,7 @@ enum {
     LG_CORDBG_E_UNSUPPORTED = (int)0x80131c4e,     // no thread store yet
     LG_CORDBG_E_MISSING_EXPORTS = (int)0x80131c4f, // g_dacTable is not there to be read
     LG_CORDBG_E_INCOMPATIBLE = (int)0x80131c30,    // another architecture
+    LG_E_CIRCLE = (int)0xa0000001,                 // ours: a list that comes back to where it was
 };
 
 // ---- slots ----
@@ -40,6 +41,7 @@ enum {
     LG_SOS_DOMAIN_NAME = 7,
     LG_SOS_ASSEMBLIES = 9,
     LG_SOS_ASSEMBLY = 10,
+    LG_SOS_MODULE = 12,
     LG_SOS_MODULE_DATA = 13,
     LG_SOS_MODULE_MAP = 14,
     LG_SOS_ASSEMBLY_MODULES = 15,
@@ -166,5 +168,65 @@ struct lg_dacp_module {
     uint64_t loader_allocator, thunk_heap, index;
 };
 _Static_assert(sizeof(struct lg_dacp_module) == 0xa0, "DacpModuleData");
+
+struct lg_dacp_thread_store {
+    uint32_t all, unstarted, background, pending, dead, pad;
+    uint64_t first, finalizer, gc_thread;
+    uint32_t host_config, pad2;
+};
+_Static_assert(sizeof(struct lg_dacp_thread_store) == 0x38, "DacpThreadStoreData");
+
+struct lg_dacp_thread {
+    uint32_t id, os_id, state, preemptive_disabled;
+    uint64_t alloc_ptr, alloc_limit, context, domain, frame;
+    uint32_t lock_count, pad;
+    uint64_t nested_exception, teb, fiber, last_thrown, next;
+};
+_Static_assert(sizeof(struct lg_dacp_thread) == 0x68, "DacpThreadData");
+
+struct lg_dacp_domain_store {
+    uint64_t shared, system;
+    uint32_t count, pad;
+};
+_Static_assert(sizeof(struct lg_dacp_domain_store) == 0x18, "DacpAppDomainStoreData");
+
+struct lg_dacp_domain {
+    uint64_t address, security, low_frequency, high_frequency, stubs, local_block, local_modules;
+    uint32_t id, assemblies, failed_assemblies, stage;
+};
+_Static_assert(sizeof(struct lg_dacp_domain) == 0x48, "DacpAppDomainData");
+
+// IXCLRDataModule::Request(LG_MODULE_REQUEST_IMAGE).
+enum { LG_MODULE_FLAGS = 31, LG_MODULE_REQUEST = 36, LG_MODULE_REQUEST_IMAGE = (int)0xf0000001 };
+enum { LG_MODULE_IS_DYNAMIC = 1 };
+struct lg_dacp_module_image {
+    int32_t is_dynamic, is_in_memory, is_file_layout, pad;
+    uint64_t pe_assembly, base, size, pdb, pdb_size;
+};
+_Static_assert(sizeof(struct lg_dacp_module_image) == 0x38, "DacpGetModuleData");
+
+struct lg_dacp_gc {
+    int32_t is_server, is_valid;
+    uint32_t heaps, max_generation;
+};
+_Static_assert(sizeof(struct lg_dacp_gc) == 0x10, "DacpGcHeapData");
+
+struct lg_dacp_generation {
+    uint64_t segment, allocation_start, alloc_ptr, alloc_limit;
+};
+struct lg_dacp_gc_heap {
+    uint64_t address, alloc_allocated, mark_array, state, next_sweep;
+    uint64_t sweep_segment, sweep_start, background_low, background_high;
+    struct lg_dacp_generation generations[4];
+    uint64_t ephemeral_segment, fill[7], lowest, highest, card_table;
+};
+_Static_assert(sizeof(struct lg_dacp_gc_heap) == 0x120, "DacpGcHeapDetails");
+
+struct lg_dacp_segment {
+    uint64_t address, allocated, committed, reserved, used, mem, next, heap;
+    uint64_t high_mark; // Goes in as 0.
+    uint64_t flags, background_allocated;
+};
+_Static_assert(sizeof(struct lg_dacp_segment) == 0x58, "DacpHeapSegmentData");
 
 #endif

@@ -84,5 +84,116 @@ struct lg_dac_statics {
 };
 LG_MUST_CHECK struct lg_error *lg_dac_statics_read(struct lg_dac *dac, const struct lg_dac_type *type,
                                                    struct lg_dac_statics *ret);
+// The same of a thread's own statics. NOT_FOUND: also where it has none yet.
+LG_MUST_CHECK struct lg_error *lg_dac_thread_statics_read(struct lg_dac *dac,
+                                                          const struct lg_dac_type *type,
+                                                          uint64_t thread, struct lg_dac_statics *ret);
+
+// ---- threads ----
+
+struct lg_dac_thread {
+    uint64_t address;                // Of the runtime's Thread.
+    uint32_t id, os_id, state;       // Managed number; in the target's PID namespace; TS_*
+    bool is_cooperative;             // Was running managed code.
+    uint64_t alloc_ptr, alloc_limit; // 0: none
+    uint64_t domain, frame;          // frame: the innermost explicit Frame
+    uint64_t last_thrown_handle, nested_exception, teb;
+};
+LG_DAC_LIST(lg_dac_thread_list, struct lg_dac_thread)
+struct lg_dac_threads {
+    struct lg_dac_thread_list list;
+    uint32_t all, unstarted, background, pending, dead; // `all` is the length of the list: checked.
+    uint64_t finalizer;                                 // Address of the finalizer's Thread, or 0.
+};
+static inline void lg_dac_threads_deinit(struct lg_dac_threads *threads)
+{
+    lg_dac_thread_list_deinit(&threads->list);
+}
+LG_MUST_CHECK struct lg_error *lg_dac_threads_read(struct lg_dac *dac, struct lg_dac_threads *ret);
+
+// ---- domains and modules ----
+
+struct lg_dac_domain {
+    uint64_t address, low_frequency_heap, high_frequency_heap, stub_heap;
+    uint64_t system_domain;
+    char *name; // "clrhost"; NULL: none
+};
+static inline void lg_dac_domain_deinit(struct lg_dac_domain *domain)
+{
+    free(domain->name);
+}
+// The first AppDomain, which since .NET Core is the only one.
+LG_MUST_CHECK struct lg_error *lg_dac_domain_read(struct lg_dac *dac, struct lg_dac_domain *ret);
+
+LG_DAC_LIST(lg_dac_addresses, uint64_t)
+// Addresses of the modules of all assemblies of all domains, each once.
+LG_MUST_CHECK struct lg_error *lg_dac_modules_read(struct lg_dac *dac, struct lg_dac_addresses *ret);
+
+struct lg_dac_module {
+    uint64_t address, assembly, pe_assembly;
+    uint64_t image_base, image_size; // 0: it has none, or it is not told.
+    uint64_t metadata, metadata_size;
+    uint64_t loader_allocator, thunk_heap;
+    uint64_t index; // Of statics before .NET 9.
+    char *path;     // NULL: it came from no file, or in a single-file app.
+    bool is_dynamic, is_in_memory, is_file_layout; // Reflection.Emit; from bytes; as in the file
+};
+static inline void lg_dac_module_deinit(struct lg_dac_module *module)
+{
+    free(module->path);
+}
+LG_MUST_CHECK struct lg_error *lg_dac_module_read(struct lg_dac *dac, uint64_t address,
+                                                  struct lg_dac_module *ret);
+
+struct lg_dac_module_type {
+    uint64_t mt;
+    uint32_t token; // 0x02rrrrrr
+};
+LG_DAC_LIST(lg_dac_module_types, struct lg_dac_module_type)
+// Those that have been loaded. Not instantiations of generic types, and not arrays.
+LG_MUST_CHECK struct lg_error *lg_dac_module_types_read(struct lg_dac *dac, uint64_t module,
+                                                        struct lg_dac_module_types *ret);
+
+// ---- the GC's heaps ----
+
+struct lg_dac_generation {
+    uint64_t first_segment;
+    uint64_t allocation_start; // Where it begins in its segment, if it is one of several there.
+    uint64_t alloc_ptr, alloc_limit;
+};
+enum { LG_DAC_GENERATIONS = 5, LG_DAC_FILL_POINTERS = 7 };
+struct lg_dac_gc_heap {
+    uint64_t address; // 0: workstation GC
+    uint64_t alloc_allocated, ephemeral_segment;
+    struct lg_dac_generation generations[LG_DAC_GENERATIONS]; // 0 1 2 LOH POH
+    uint32_t generation_count;                                // 4 before .NET 5: no POH
+    uint32_t fill_count;                                      // 6 before .NET 5, else 7
+    uint64_t fill[LG_DAC_FILL_POINTERS]; // Ends of the finalizer queue's runs (reference clr.md B.2).
+};
+LG_DAC_LIST(lg_dac_gc_heaps, struct lg_dac_gc_heap)
+struct lg_dac_gc {
+    bool is_server;
+    bool is_valid; // No GC is moving things about.
+    uint32_t max_generation;
+    int datas;                       // Dynamic adaptation mode; -1: not told.
+    uint64_t alloc_ptr, alloc_limit; // The global allocation context; 0: none, or not told.
+    struct lg_dac_gc_heaps heaps;
+};
+static inline void lg_dac_gc_deinit(struct lg_dac_gc *gc)
+{
+    lg_dac_gc_heaps_deinit(&gc->heaps);
+}
+LG_MUST_CHECK struct lg_error *lg_dac_gc_read(struct lg_dac *dac, struct lg_dac_gc *ret);
+
+struct lg_dac_segment {
+    uint64_t address;
+    uint64_t start, allocated, used, committed, reserved;
+    uint64_t heap;  // Address of its GC heap, 0 with workstation GC.
+    uint64_t flags; // heap_segment_flags_*; 1: read-only, frozen
+};
+LG_DAC_LIST(lg_dac_segments, struct lg_dac_segment)
+// A list of segments or regions from its first one on, in order.
+LG_MUST_CHECK struct lg_error *lg_dac_segments_read(struct lg_dac *dac, uint64_t first,
+                                                    struct lg_dac_segments *ret);
 
 #endif

@@ -11,6 +11,14 @@ struct lg_error *lg_dac_no_fact(const char *what, uint64_t address, int32_t hres
                         (unsigned long long)address, (unsigned)hresult);
 }
 
+struct lg_error *lg_dac_may_lack(struct lg_error *err)
+{
+    if (!err || lg_error_kind(err) != LG_ERR_NOT_FOUND)
+        return err;
+    lg_error_free(err);
+    return NULL;
+}
+
 struct lg_error *lg_dac_well_known_read(struct lg_dac *dac, struct lg_dac_well_known *ret)
 {
     _Static_assert(sizeof(*ret) == 0x28, "DacpUsefulGlobalsData");
@@ -237,8 +245,21 @@ struct lg_error *lg_dac_fields_read(struct lg_dac *dac, const struct lg_dac_type
 
 // ---- statics ----
 
-// Before .NET 9 statics lie by module, and by type only where the type is made at run time.
-static struct lg_error *module_statics(struct lg_dac *dac, const struct lg_dac_type *type,
+struct lg_error *lg_dac_module_statics(struct lg_dac *dac, const struct lg_dac_type *type,
+                                       const struct lg_dacp_local_module *data,
+                                       struct lg_dac_statics *ret)
+{
+    uint32_t rid = type->token & 0xffffff;
+    uint8_t flags = 0; // A byte per type of the module; bit 0: initialised.
+    bool has = !type->is_dynamic && rid && data->class_data
+               && lg_target_read(dac->target, data->class_data + rid - 1, &flags, 1) == 1;
+    if (!has)
+        return lg_dac_no_fact("where there are statics of type", type->mt, LG_S_FALSE);
+    *ret = (struct lg_dac_statics){ data->gc_statics, data->non_gc_statics, flags & 1 };
+    return NULL;
+}
+
+static struct lg_error *domain_statics(struct lg_dac *dac, const struct lg_dac_type *type,
                                        struct lg_dac_statics *ret)
 {
     struct lg_dacp_local_module data;
@@ -247,14 +268,9 @@ static struct lg_error *module_statics(struct lg_dac *dac, const struct lg_dac_t
                                        LG_VALUE(type->module), LG_OUT(&data, sizeof(data)));
     if (err)
         return err;
-    uint32_t rid = type->token & 0xffffff;
-    if (result.hresult < 0 || type->is_dynamic || rid == 0)
+    if (result.hresult < 0)
         return lg_dac_no_fact("the statics of type", type->mt, result.hresult);
-    uint8_t flags = 0; // A byte per type of the module; bit 0: initialised.
-    if (!data.class_data || lg_target_read(dac->target, data.class_data + rid - 1, &flags, 1) != 1)
-        return lg_dac_no_fact("whether there are statics of type", type->mt, result.hresult);
-    *ret = (struct lg_dac_statics){ data.gc_statics, data.non_gc_statics, flags & 1 };
-    return NULL;
+    return lg_dac_module_statics(dac, type, &data, ret);
 }
 
 struct lg_error *lg_dac_statics_read(struct lg_dac *dac, const struct lg_dac_type *type,
@@ -275,7 +291,7 @@ struct lg_error *lg_dac_statics_read(struct lg_dac *dac, const struct lg_dac_typ
     if (err)
         return err;
     if (steps[0].result.hresult == LG_E_NOINTERFACE)
-        return module_statics(dac, type, ret);
+        return domain_statics(dac, type, ret);
     if (steps[0].result.hresult < 0 || steps[1].result.hresult < 0)
         return lg_dac_no_fact("the statics of type", type->mt, steps[0].result.hresult);
     *ret = (struct lg_dac_statics){ gc & mask, non_gc & mask, flags & IS_INITIALIZED };

@@ -23,7 +23,7 @@ struct helper {
     void *mapped;
     size_t mapped_len;
     size_t in_len, out_len, part_len;
-    uint8_t in[LG_DAC_LEN_MAX], out[LG_DAC_RESULTS_MAX], part[LG_DAC_RESULTS_MAX];
+    uint8_t in[LG_DAC_LEN_MAX], out[LG_DAC_RESULTS_MAX], part[LG_DAC_PART_MAX];
 };
 
 static void send_to_linger(struct helper *h, enum lg_dac_message kind, const void *bytes, size_t len)
@@ -278,14 +278,17 @@ static void follow(struct helper *h)
     int32_t hresult = LG_S_OK;
     memcpy(&list, h->in, sizeof(list));
     any_function *function = slot_of(h, list.object, list.slot, &object);
-    bool ok = function && list.size <= sizeof(h->out) && list.next_at + sizeof(uint64_t) <= list.size;
-    uint64_t at = list.first;
+    bool ok = function && list.size <= sizeof(h->part) && list.next_at + sizeof(uint64_t) <= list.size;
+    uint64_t at = list.first, mark = 0;
     for (uint64_t i = 0; ok && hresult >= 0 && at && i < list.max; i++) {
+        mark = (i & (i - 1)) == 0 ? at : mark; // Brent: a circle is found in its second round.
         memset(h->out, 0, list.size);
         hresult = function(object, at, (uintptr_t)h->out, 0, 0, 0, 0, 0);
         memcpy(&at, h->out + list.next_at, sizeof(at));
         if (hresult >= 0)
             add_item(h, h->out, list.size);
+        if (hresult >= 0 && at == mark)
+            hresult = LG_E_CIRCLE;
     }
     answer(h, ok ? hresult : LG_E_NOINTERFACE);
 }

@@ -36,7 +36,9 @@ enum lg_dac_message {
 struct lg_dac_head {
     uint32_t kind, len; // len: of what follows.
 };
-enum { LG_DAC_LEN_MAX = 1 << 17, LG_DAC_READ_MAX = 1 << 16 };
+// Results: room for a hundred thousand assemblies.
+enum { LG_DAC_RESULTS_MAX = 1 << 20, LG_DAC_PART_MAX = 1 << 16, LG_DAC_READ_MAX = 1 << 16 };
+enum { LG_DAC_LEN_MAX = LG_DAC_RESULTS_MAX };
 
 struct lg_dac_range {
     uint64_t start, len;
@@ -57,7 +59,7 @@ enum lg_dac_object {
     LG_DAC_OBJECTS_OWN,
     LG_DAC_OBJECTS_MAX = 512,
 };
-enum { LG_DAC_ARGS_MAX = 7, LG_DAC_RESULTS_MAX = 1 << 16 };
+enum { LG_DAC_ARGS_MAX = 7 };
 enum lg_dac_arg_kind {
     LG_DAC_VALUE,    // an integer, or an address in the target
     LG_DAC_IN,       // a pointer to `size` bytes
@@ -83,7 +85,8 @@ struct lg_dac_item {
 };
 
 // A list of structs that know the address of the next: slot(address, struct *), again and again. It ends
-// at address 0, after `max`, or where the slot fails; the answer has what the last call returned.
+// at address 0, after `max`, where the slot fails, or, with LG_E_CIRCLE, when it comes back to where it
+// was; the answer has what the last call returned.
 struct lg_dac_follow {
     uint32_t object, slot;
     uint32_t size, next_at; // Of the struct, and of the address of the next in it.
