@@ -24,6 +24,7 @@ struct subject {
     struct lg_limits_place place;
     struct lg_target *target;
     struct lg_clr *clr;
+    const char *dac; // As lg_clr_options has it.
     int pid;                    // Of a live process.
     char problem[PROBLEM_TEXT]; // "" none
     char version[32];           // As files tell it; "" unknown
@@ -65,10 +66,11 @@ static struct lg_error *take_problem(struct subject *subject, struct lg_error *e
 // The process may be changing the structures that are being read.
 static struct lg_error *open_clr(struct subject *subject)
 {
+    const struct lg_clr_options options = { .dac = subject->dac };
     struct lg_error *err = NULL;
     for (unsigned i = 0; i < OPEN_TRIES; i++) {
         lg_error_free(err);
-        err = lg_clr_open(subject->target, &subject->clr);
+        err = lg_clr_open(subject->target, &options, &subject->clr);
         bool passing =
             err && (lg_error_kind(err) == LG_ERR_CORRUPT || lg_error_kind(err) == LG_ERR_FAULT);
         if (!passing || subject->target->kind != LG_TARGET_PROCESS)
@@ -222,7 +224,8 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
                             "a target is open, and 'limits' is about that one: "
                             "leave '%s' out",
                             spec);
-    _cleanup_(subject_deinit) struct subject subject = { .place = { -1, -1 } };
+    _cleanup_(subject_deinit) struct subject subject = { .dac = lg_args_text(args, "dac"),
+                                                           .place = { -1, -1 } };
     struct lg_error *err = spec ? open_spec(&subject, spec) : use_session(&subject, session);
     if (err)
         return err;

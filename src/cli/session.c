@@ -20,8 +20,6 @@ struct lg_session {
     struct lg_roots *roots;
     struct lg_reach *reach;
     struct lg_retention *retention;
-    struct lg_dac *dac;
-    char *no_dac;   // Why there is none.
     char *dac_file; // As lg_session_use_dac() has it.
 
     void *memory; // Borrowed from the runner.
@@ -47,13 +45,9 @@ static void forget_stacks(struct lg_session *session)
     lg_retention_free(session->retention);
     lg_reach_free(session->reach);
     lg_roots_free(session->roots);
-    lg_dac_free(session->dac);
-    free(session->no_dac);
     session->retention = NULL;
     session->reach = NULL;
     session->roots = NULL;
-    session->dac = NULL;
-    session->no_dac = NULL;
 }
 
 // All that was learnt of the picture that is open.
@@ -165,7 +159,8 @@ static struct lg_error *open_clr(struct lg_session *session)
 {
     unsigned waited = 0, delay = 2;
     for (unsigned tries = 1;; tries++) {
-        struct lg_error *err = lg_clr_open(session->target, &session->clr);
+        const struct lg_clr_options options = { .dac = session->dac_file };
+        struct lg_error *err = lg_clr_open(session->target, &options, &session->clr);
         bool again = can_retake(session) && tries < GC_TRIES && waited < GC_WAIT_MS;
         if (err && !(again && is_passing(err) && tries < WALK_TRIES))
             return err;
@@ -374,31 +369,12 @@ struct lg_error *lg_session_graph(struct lg_session *session, const struct lg_he
     return err;
 }
 
-static struct lg_error *open_dac(struct lg_session *session)
-{
-    const struct lg_clr_info *info = lg_clr_info(session->clr);
-    const struct lg_dac_options options = { .file = session->dac_file, .version = info->version };
-    if (session->dac_file && strcmp(session->dac_file, "none") == 0)
-        return lg_error_new(LG_ERR_USAGE, "--dac none says to go without the DAC");
-    session->doing = "starting the DAC";
-    struct lg_error *err =
-        lg_dac_open(session->target, info->image, info->image_base, &options, &session->dac);
-    session->doing = NULL;
-    return err;
-}
-
 struct lg_error *lg_session_dac(struct lg_session *session, struct lg_dac **ret)
 {
-    struct lg_error *err = session->dac || session->no_dac ? NULL : open_dac(session);
-    if (err && lg_error_kind(err) == LG_ERR_CANCELLED)
-        return err;
-    if (err)
-        session->no_dac = strdup(lg_error_message(err));
-    lg_error_free(err);
-    *ret = session->dac;
-    if (session->dac)
-        return NULL;
-    return session->no_dac ? lg_error_new(LG_ERR_UNSUPPORTED, "%s", session->no_dac) : &lg_no_memory;
+    session->doing = "starting the DAC";
+    struct lg_error *err = lg_clr_dac(session->clr, ret);
+    session->doing = NULL;
+    return err;
 }
 
 struct lg_error *lg_session_use_dac(struct lg_session *session, const char *file)
@@ -411,19 +387,20 @@ struct lg_error *lg_session_use_dac(struct lg_session *session, const char *file
     free(session->dac_file);
     session->dac_file = copy;
     forget_stacks(session);
-    return NULL;
+    return session->clr ? lg_clr_use_dac(session->clr, file) : NULL;
 }
 
 static struct lg_error *collect_roots(struct lg_session *session, const struct lg_heap_graph *graph)
 {
-    struct lg_dac *dac;
+    struct lg_dac *dac = NULL;
     _cleanup_(lg_roots_freep) struct lg_roots *roots = NULL;
     struct lg_error *no_dac = lg_session_dac(session, &dac);
-    if (no_dac && !session->no_dac)
+    if (no_dac && lg_error_kind(no_dac) != LG_ERR_UNSUPPORTED)
         return no_dac;
-    lg_error_free(no_dac);
     session->doing = "looking for roots";
-    struct lg_error *err = lg_roots_collect(session->heap, graph->index, dac, session->no_dac, &roots);
+    struct lg_error *err = lg_roots_collect(session->heap, graph->index, dac,
+                                            no_dac ? lg_error_message(no_dac) : NULL, &roots);
+    lg_error_free(no_dac);
     if (!err)
         err = lg_roots_add_gaps(roots, graph);
     if (!err)

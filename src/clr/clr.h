@@ -1,17 +1,25 @@
 // What the runtime in a target says about itself: GC heaps and segments, types, fields, statics,
 // handles, finalizer queues, threads, modules.
 //
-// One provider so far, `contracts`: the runtime's own data descriptor, read through the target's memory,
-// with the GC's versioned variables, the raw handle table and the FieldDesc where .NET 10's descriptor
-// is silent (docs/architecture.md). Each private layout is guarded by a self-check; one that does not
-// hold is an error that names it, never a number.
+// It comes from up to three places (docs/architecture.md):
+//
+//     contracts   the runtime's own data descriptor, read through the target's memory: all of .NET 10, and
+//                 heap, names and handles of .NET 9
+//     dac         the runtime's own libmscordaccore.so (dac/dac.h): what a descriptor does not tell, or,
+//                 where there is none, all that is told once per type, module and thread
+//     ourselves   in every case what there is much of: objects, references, segments, handles, FieldDescs.
+//                 Each private layout is guarded by a self-check; one that does not hold is an error that
+//                 names it, never a number
 //
 // All results are plain structs and live as long as the `struct lg_clr`. Functions marked thread-safe
-// may be called from several threads at once; the rest belong to one thread. When the target is retaken
+// may be called from several threads at once; the rest belong to one thread. The DAC is asked under a
+// lock, so what is thread-safe is so with it, too: walkers only wait for each other at the first object of
+// a type that it has to be asked about. When the target is retaken
 // (lg_target_retake), the `struct lg_clr` is void: free it and open another.
 #ifndef LG_CLR_CLR_H
 #define LG_CLR_CLR_H
 
+#include "dac/dac.h"
 #include "target/image.h"
 #include "target/target.h"
 
@@ -21,14 +29,19 @@ struct lg_clr;
 
 // Finds the runtime among the target's images (libcoreclr.so, or any image that exports the descriptor).
 // Errors name what is there instead: no .NET, NativeAOT, Mono, a runtime too old for the descriptor
-// (UNSUPPORTED), one that is still starting (no thread store or no GC heap yet: NOT_FOUND).
-LG_MUST_CHECK struct lg_error *lg_clr_open(struct lg_target *target, struct lg_clr **ret);
+// and without a DAC that can be had (UNSUPPORTED; it names the file that would help), one that is still
+// starting (no thread store or no GC heap yet: NOT_FOUND).
+struct lg_clr_options {
+    const char *dac; // The file to use; NULL: the runtime's own, where it lies; "none": do without.
+};
+LG_MUST_CHECK struct lg_error *lg_clr_open(struct lg_target *target,
+                                           const struct lg_clr_options *options, struct lg_clr **ret);
 void lg_clr_free(struct lg_clr *clr); // NULL is allowed
 LG_DEFINE_FREEP(lg_clr)
 
 struct lg_clr_info {
     const char *version;  // "10.0.12"; NULL if nothing in the target tells
-    const char *provider; // "contracts"
+    const char *provider; // "contracts", "contracts+dac", "dac"
     const char *image;    // path of the image with the runtime in it
     uint64_t image_base;
     bool single_file;
@@ -45,6 +58,12 @@ struct lg_clr_info {
 };
 const struct lg_clr_info *lg_clr_info(const struct lg_clr *clr);
 struct lg_target *lg_clr_target(const struct lg_clr *clr);
+
+// The DAC of the runtime, the only one there is of a target: started when first asked for, by us or by
+// the caller. The error says why there is none, and is the same each time.
+LG_MUST_CHECK struct lg_error *lg_clr_dac(struct lg_clr *clr, struct lg_dac **ret);
+// Which file that is from now on, as in the options. What it told so far stays.
+LG_MUST_CHECK struct lg_error *lg_clr_use_dac(struct lg_clr *clr, const char *file);
 
 // ---- the GC heap ----
 

@@ -1,7 +1,7 @@
 // For the files of src/clr: what an opened runtime is made of.
 //
-// contracts.c opens it: descriptor, offsets, GC variables, segments, contexts, well-known method tables.
-// Each other file owns one member and fills it on first use.
+// open.c opens it: image, descriptor, sources, and then each part. Each other file owns one member and
+// fills it on first use.
 #ifndef LG_CLR_CLR_PRIV_H
 #define LG_CLR_CLR_PRIV_H
 
@@ -9,7 +9,7 @@
 #include "clr/descriptor.h"
 #include "util/error.h"
 
-// Offsets taken from the descriptor once, on opening. R: required, opening fails and names it; O:
+// Offsets taken from the descriptor once, on opening. R: every descriptor has it, else opening fails; O:
 // optional, LG_NO_OFFSET when absent and the feature that needs it says so.
 // clang-format off
 #define LG_OFFSETS(R, O) \
@@ -18,7 +18,7 @@
     R(String, m_FirstChar) R(String, m_StringLength) \
     R(MethodTable, MTFlags) R(MethodTable, BaseSize) R(MethodTable, MTFlags2) \
     R(MethodTable, EEClassOrCanonMT) R(MethodTable, Module) R(MethodTable, ParentMethodTable) \
-    R(MethodTable, PerInstInfo) R(MethodTable, AuxiliaryData) \
+    R(MethodTable, PerInstInfo) O(MethodTable, AuxiliaryData) \
     R(EEClass, MethodTable) O(EEClass, FieldDescList) O(EEClass, NumInstanceFields) \
     O(EEClass, NumStaticFields) O(EEClass, NumThreadStaticFields) O(EEClass, CorTypeAttr) \
     O(EEClass, InternalCorElementType) \
@@ -35,19 +35,19 @@
     R(Module, LoaderAllocator) O(Module, DynamicMetadata) O(Module, Path) O(Module, FileName) \
     O(Module, AvailableTypeParams) R(Module, TypeDefToMethodTableMap) \
     O(Module, TypeRefToMethodTableMap) O(Module, MethodDefToDescMap) \
-    R(ModuleLookupMap, TableData) R(ModuleLookupMap, Next) R(ModuleLookupMap, Count) \
-    R(ModuleLookupMap, SupportedFlagsMask) \
+    R(ModuleLookupMap, TableData) O(ModuleLookupMap, Next) O(ModuleLookupMap, Count) \
+    O(ModuleLookupMap, SupportedFlagsMask) \
     O(EETypeHashTable, Buckets) O(EETypeHashTable, Count) O(EETypeHashTable, VolatileEntryValue) \
     O(EETypeHashTable, VolatileEntryNextEntry) \
-    R(Assembly, Module) O(Assembly, IsCollectible) \
+    O(Assembly, Module) O(Assembly, IsCollectible) \
     O(PEAssembly, PEImage) O(PEAssembly, AssemblyBinder) \
     O(AssemblyBinder, AssemblyLoadContext) \
     O(PEImage, LoadedImageLayout) \
     O(PEImageLayout, Base) O(PEImageLayout, Size) O(PEImageLayout, Flags) \
     O(DynamicMetadata, Size) O(DynamicMetadata, Data) \
-    R(AppDomain, DomainAssemblyList) O(AppDomain, FriendlyName) \
-    R(ArrayListBase, Count) R(ArrayListBase, FirstBlock) \
-    R(ArrayListBlock, Next) R(ArrayListBlock, Size) R(ArrayListBlock, ArrayStart) \
+    O(AppDomain, DomainAssemblyList) O(AppDomain, FriendlyName) \
+    O(ArrayListBase, Count) O(ArrayListBase, FirstBlock) \
+    O(ArrayListBlock, Next) O(ArrayListBlock, Size) O(ArrayListBlock, ArrayStart) \
     O(SystemDomain, GlobalLoaderAllocator) \
     O(LoaderAllocator, HighFrequencyHeap) O(LoaderAllocator, LowFrequencyHeap) \
     O(LoaderAllocator, StubHeap) \
@@ -86,7 +86,37 @@ struct lg_offsets {
     LG_OFFSETS(LG_OFFSET_MEMBER, LG_OFFSET_MEMBER)
 };
 
+// Where what no offset leads to comes from: the one place that tells descriptor and DAC apart. Chosen on
+// opening, each by itself, by what the descriptor has and whether there is a DAC (sources.c).
+struct lg_mt;
+struct lg_class;
+struct lg_static_bases;
+struct lg_module_facts;
+typedef void (*lg_each_type)(void *data, uint32_t rid, uint64_t handle);
+typedef bool lg_add_module(struct lg_clr *clr, uint64_t module); // False: it is none.
+struct lg_sources {
+    // info.free_mt and the other three.
+    struct lg_error *(*well_known)(struct lg_clr *clr);
+    // Fills clr->threads, and adds their allocation contexts.
+    struct lg_error *(*threads)(struct lg_clr *clr);
+    void (*thread_counts)(struct lg_clr *clr, struct lg_thread_counts *ret);
+    // Addresses of the modules of the AppDomain.
+    struct lg_error *(*modules)(struct lg_clr *clr, lg_add_module *add);
+    // What there is to know of one; false: it is none.
+    bool (*module)(struct lg_clr *clr, uint64_t module, struct lg_module_facts *ret);
+    bool (*module_types)(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
+    bool (*module_instantiations)(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
+    // Fields and statics of a type: may it have statics at all, what its class has, where its statics lie.
+    bool (*may_have_statics)(const struct lg_mt *m);
+    bool (*class)(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m, struct lg_class *ret);
+    bool (*static_bases)(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m,
+                         struct lg_static_bases *ret);
+    // Where a type's thread statics are on a thread, 0: nowhere; NULL: statics.c reads it by itself.
+    uint64_t (*thread_base)(struct lg_clr *clr, uint64_t mt, const struct lg_managed_thread *thread);
+};
+
 struct lg_gc_vars;     // gc.c
+struct lg_told;        // told.c
 struct lg_type_table;  // types.c: method table -> lg_type, names
 struct lg_module_list; // modules.c
 struct lg_field_cache; // fields.c
@@ -99,8 +129,12 @@ struct lg_clr {
     char version[64];      // info.version, if there is one
     char *heap_missing;    // info.heap_missing
     struct lg_image image; // with the runtime in it
-    struct lg_descriptor *descriptor;
+    struct lg_descriptor *descriptor; // Empty if the runtime has none.
     struct lg_offsets off;
+    unsigned rid_shift;    // Of a method table's MTFlags2: where the token's row begins.
+    bool asks_for_modules; // Of generic types: their method table does not tell their module.
+    struct lg_sources from;
+    struct lg_told *told;
 
     struct lg_gc_vars *gc;
     LG_VEC(struct lg_gc_heap) gc_heaps;
@@ -130,8 +164,14 @@ bool lg_clr_global_pointer(const struct lg_clr *clr, const char *name, uint64_t 
 // info.heap_missing, and freed.
 bool lg_clr_does_without_heap(struct lg_clr *clr, struct lg_error *err);
 
-// Each file's part of opening and closing. `open` runs in this order in contracts.c: types, modules, gc,
-// threads.
+// Each file's part of opening and closing. `open` runs in this order in open.c: told, sources, types,
+// modules, gc, threads.
+LG_MUST_CHECK struct lg_error *lg_clr_told_open(struct lg_clr *clr,
+                                                const struct lg_clr_options *options); // told.c
+void lg_clr_told_close(struct lg_clr *clr);
+LG_MUST_CHECK struct lg_error *lg_clr_sources_open(struct lg_clr *clr);     // sources.c
+LG_MUST_CHECK struct lg_error *lg_clr_descriptor_open(struct lg_clr *clr);  // contracts.c
+LG_MUST_CHECK struct lg_error *lg_clr_layouts_measure(struct lg_clr *clr);  // layouts.c
 LG_MUST_CHECK struct lg_error *lg_clr_types_open(struct lg_clr *clr); // types.c
 void lg_clr_types_close(struct lg_clr *clr);
 LG_MUST_CHECK struct lg_error *lg_clr_modules_open(struct lg_clr *clr); // modules.c

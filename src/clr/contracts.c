@@ -1,8 +1,8 @@
-// Opens a runtime through its data descriptor: the `contracts` provider.
+// What the data descriptor tells that is not about one thing only: offsets, well-known method tables,
+// statics.
 #include <string.h>
 
-#include "clr/clr_priv.h"
-#include "clr/runtime_image.h"
+#include "clr/sources.h"
 
 bool lg_clr_global_pointer(const struct lg_clr *clr, const char *name, uint64_t *ret)
 {
@@ -30,9 +30,7 @@ static struct lg_error *read_offsets(struct lg_clr *clr)
         if (!there && fields[i].required)
             return lg_error_new(
                 LG_ERR_UNSUPPORTED,
-                "the data descriptor of runtime %s has no %s.%s; linger reads .NET 10 and no "
-                "older one yet",
-                clr->info.version ? clr->info.version : "(of unknown version)", fields[i].type,
+                "the data descriptor of runtime %s has no %s.%s", clr->info.version ? clr->info.version : "(of unknown version)", fields[i].type,
                 fields[i].name);
         memcpy((char *)&clr->off + fields[i].at, &offset, sizeof(offset));
     }
@@ -61,45 +59,16 @@ static struct lg_error *check_contracts(const struct lg_clr *clr)
 
 // ---- well-known method tables ----
 
-// The first words of a method table: flags and base size (reference clr.md C.2).
-struct method_table {
-    uint32_t flags, base_size;
-};
-enum {
-    HAS_COMPONENT_SIZE = 1u << 31,
-    CATEGORY = 0xe0000,
-    CATEGORY_SZARRAY = 0xa0000,
-    COMPONENT_SIZE = 0xffff
-};
-
-// The kind of a method table tells itself by the size of its components.
-static struct lg_error *check_method_table(struct lg_clr *clr, const char *name, uint64_t mt,
-                                           uint32_t component_size, bool array)
-{
-    struct method_table head;
-    uint64_t at = mt + clr->off.MethodTable_MTFlags;
-    if (!lg_target_read_all(clr->target, at, &head, sizeof(head)))
-        return lg_error_new(LG_ERR_FAULT, "%s at %#jx: not readable", name, (uintmax_t)mt);
-    bool has = head.flags & HAS_COMPONENT_SIZE;
-    if (has == (component_size != 0) && (!has || (head.flags & COMPONENT_SIZE) == component_size)
-        && (!array || (head.flags & CATEGORY) == CATEGORY_SZARRAY))
-        return NULL;
-    return lg_error_new(LG_ERR_CORRUPT, "%s at %#jx: flags %#x, base size %u", name, (uintmax_t)mt,
-                        head.flags, head.base_size);
-}
-
-static struct lg_error *read_method_tables(struct lg_clr *clr)
+struct lg_error *lg_contracts_well_known(struct lg_clr *clr)
 {
     const struct {
         const char *name;
         uint64_t *ret;
-        uint32_t component_size;
-        bool array;
     } known[] = {
-        { "FreeObjectMethodTable", &clr->info.free_mt, 1, false },
-        { "ObjectMethodTable", &clr->info.object_mt, 0, false },
-        { "StringMethodTable", &clr->info.string_mt, 2, false },
-        { "ObjectArrayMethodTable", &clr->info.object_array_mt, 8, true },
+        { "FreeObjectMethodTable", &clr->info.free_mt },
+        { "ObjectMethodTable", &clr->info.object_mt },
+        { "StringMethodTable", &clr->info.string_mt },
+        { "ObjectArrayMethodTable", &clr->info.object_array_mt },
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
         uint64_t variable;
@@ -115,21 +84,48 @@ static struct lg_error *read_method_tables(struct lg_clr *clr)
             return lg_error_new(LG_ERR_NOT_FOUND,
                                 "no %s: the runtime is still starting; try again in a moment",
                                 known[i].name);
-        struct lg_error *err = check_method_table(clr, known[i].name, *known[i].ret,
-                                                  known[i].component_size, known[i].array);
-        if (err)
-            return err;
     }
     return NULL;
 }
 
-// ---- opening ----
+// ---- statics ----
 
-static struct lg_error *read_descriptor(struct lg_clr *clr)
+bool lg_contracts_may_have_statics(const struct lg_mt *m)
+{
+    return m->flags2 & LG_MT2_DYNAMIC_STATICS;
+}
+
+// DynamicStaticsInfo lies in front of the auxiliary data. Bit 0 of a base: the class constructor has not
+// run, or has not finished; the slots are there all the same, and can hold values (dotnet/runtime
+// src/coreclr/vm/methodtable.h; reference clr.md B.4).
+bool lg_contracts_static_bases(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m,
+                               struct lg_static_bases *ret)
+{
+    const struct lg_offsets *off = &clr->off;
+    uint64_t info = m->auxiliary - lg_clr_size(clr, "DynamicStaticsInfo");
+    *ret = (struct lg_static_bases){ 0 };
+    if (!lg_target_u64(clr->target, info + off->DynamicStaticsInfo_GCStatics, &ret->gc)
+        || !lg_target_u64(clr->target, info + off->DynamicStaticsInfo_NonGCStatics, &ret->non_gc))
+        return false;
+    ret->initialized = !((ret->gc | ret->non_gc) & 1);
+    ret->gc &= ~UINT64_C(1);
+    ret->non_gc &= ~UINT64_C(1);
+    return true;
+}
+
+// ---- the descriptor ----
+
+#define EMPTY "{\"types\":{},\"globals\":{}}"
+
+struct lg_error *lg_clr_descriptor_open(struct lg_clr *clr)
 {
     uint64_t address, size;
-    if (!lg_image_symbol(&clr->image, "DotNetRuntimeContractDescriptor", &address, &size))
-        return lg_error_new(LG_ERR_UNSUPPORTED, "no DotNetRuntimeContractDescriptor");
+    clr->info.mt_mask = ~UINT64_C(7);
+    clr->rid_shift = 8;
+    if (!lg_image_symbol(&clr->image, "DotNetRuntimeContractDescriptor", &address, &size)) {
+        memset(&clr->off, 0xff, sizeof(clr->off)); // LG_NO_OFFSET
+        return lg_descriptor_parse(EMPTY, sizeof(EMPTY) - 1, NULL, 0, &clr->descriptor);
+    }
     struct lg_error *err = lg_descriptor_read(clr->target, address, &clr->descriptor);
     if (!err)
         err = read_offsets(clr);
@@ -143,145 +139,4 @@ static struct lg_error *read_descriptor(struct lg_clr *clr)
                             "the data descriptor has no ObjectToMethodTableUnmask that fits");
     clr->info.mt_mask = ~unmask;
     return NULL;
-}
-
-static struct lg_error *open_image(struct lg_clr *clr)
-{
-    struct lg_error *err = lg_runtime_image_find(clr->target, &clr->image);
-    if (err)
-        return err;
-    clr->info.provider = "contracts";
-    clr->info.image = clr->image.path;
-    clr->info.image_base = clr->image.base;
-    clr->info.single_file = lg_runtime_image_is_single_file(&clr->image);
-    clr->info.datas = -1;
-    if (lg_runtime_image_version(&clr->image, clr->version, sizeof(clr->version)))
-        clr->info.version = clr->version;
-    return NULL;
-}
-
-// What of a core that was to be read is not in it, and why.
-static struct lg_error *explain_core(const struct lg_clr *clr, const char *what)
-{
-    if (clr->target->lost)
-        return lg_error_new(LG_ERR_UNSUPPORTED,
-                            ".NET runtime: %s: the core is cut short: %llu bytes of what it should hold "
-                            "are missing",
-                            what, (unsigned long long)clr->target->lost);
-    if (clr->target->lacks)
-        return lg_error_new(LG_ERR_UNSUPPORTED, ".NET runtime: %s: the core was written without %s",
-                            what, clr->target->lacks);
-    if (clr->descriptor)
-        return lg_error_new(
-            LG_ERR_UNSUPPORTED,
-            ".NET runtime: %s: the core lacks memory (createdump --normal and --triage leave most of it "
-            "out; --withheap, --full and gcore keep it)",
-            what);
-    return lg_error_new(LG_ERR_UNSUPPORTED,
-                        ".NET runtime: %s: it is in '%s', which the core leaves to the file on disk: "
-                        "that very file must be there, or below '--sysroot DIR'",
-                        what, clr->image.path ? clr->image.path : "the runtime's file");
-}
-
-// No other try makes a core that was taken too early a later one.
-static struct lg_error *too_early(struct lg_error *err)
-{
-    static const char hint[] = "; try again in a moment";
-    const char *message = lg_error_message(err), *end = strstr(message, hint);
-    struct lg_error *early =
-        lg_error_new(LG_ERR_NOT_FOUND, ".NET runtime: %.*s: the core was taken too early",
-                     (int)(end ? end - message : (ptrdiff_t)strlen(message)), message);
-    lg_error_free(err);
-    return early;
-}
-
-// A core lacks what was not asked to be in it, and more often than not that is the cause. A process
-// lacks nothing, but its pointers lead nowhere as long as the dynamic linker has not relocated them.
-static struct lg_error *explain(struct lg_clr *clr, struct lg_error *err)
-{
-    if (clr->target->kind == LG_TARGET_PROCESS && lg_error_kind(err) == LG_ERR_FAULT
-        && !clr->descriptor) {
-        struct lg_error *starting = lg_error_new(
-            LG_ERR_NOT_FOUND, ".NET runtime: %s: it is still being loaded; try again in a moment",
-            lg_error_message(err));
-        lg_error_free(err);
-        return starting;
-    }
-    if (clr->target->kind == LG_TARGET_CORE && clr->target->lost && lg_error_kind(err) != LG_ERR_FAULT) {
-        struct lg_error *cut = explain_core(clr, lg_error_message(err));
-        lg_error_free(err);
-        return cut;
-    }
-    if (clr->target->kind == LG_TARGET_CORE && lg_error_kind(err) == LG_ERR_NOT_FOUND)
-        return too_early(err);
-    if (clr->target->kind != LG_TARGET_CORE || lg_error_kind(err) != LG_ERR_FAULT)
-        return lg_error_context(err, ".NET runtime");
-    struct lg_error *explained = explain_core(clr, lg_error_message(err));
-    lg_error_free(err);
-    return explained;
-}
-
-bool lg_clr_does_without_heap(struct lg_clr *clr, struct lg_error *err)
-{
-    if (clr->target->kind != LG_TARGET_CORE || lg_error_kind(err) != LG_ERR_FAULT)
-        return false;
-    struct lg_error *why = explain(clr, err);
-    if (!clr->heap_missing)
-        clr->heap_missing = strdup(lg_error_message(why));
-    clr->info.heap_missing = clr->heap_missing ? clr->heap_missing : "out of memory";
-    lg_error_free(why);
-    return true;
-}
-
-struct lg_error *lg_clr_open(struct lg_target *target, struct lg_clr **ret)
-{
-    _cleanup_(lg_clr_freep) struct lg_clr *clr = calloc(1, sizeof(*clr));
-    if (!clr)
-        return &lg_no_memory;
-    clr->target = target;
-    static struct lg_error *(*const steps[])(struct lg_clr *) = {
-        open_image,          read_descriptor, read_method_tables,  lg_clr_types_open,
-        lg_clr_modules_open, lg_clr_gc_open,  lg_clr_threads_open,
-    };
-    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-        struct lg_error *err = steps[i](clr);
-        bool is_needed = steps[i] == open_image || steps[i] == read_descriptor;
-        if (err && (is_needed || !lg_clr_does_without_heap(clr, err)))
-            return explain(clr, err);
-    }
-    if (clr->heap_missing)
-        lg_target_note(target, "Its objects cannot be read: %s.", clr->heap_missing);
-    *ret = lg_steal(clr);
-    return NULL;
-}
-
-void lg_clr_free(struct lg_clr *clr)
-{
-    if (!clr)
-        return;
-    lg_clr_memory_close(clr);
-    lg_clr_statics_close(clr);
-    lg_clr_fields_close(clr);
-    lg_clr_modules_close(clr);
-    lg_clr_types_close(clr);
-    lg_clr_gc_close(clr);
-    lg_vec_free(&clr->threads);
-    lg_vec_free(&clr->exceptions);
-    lg_vec_free(&clr->handles);
-    lg_vec_free(&clr->handle_segments);
-    lg_vec_free(&clr->finalizers);
-    lg_vec_free(&clr->native_heaps);
-    lg_descriptor_free(clr->descriptor);
-    free(clr->heap_missing);
-    free(clr);
-}
-
-const struct lg_clr_info *lg_clr_info(const struct lg_clr *clr)
-{
-    return &clr->info;
-}
-
-struct lg_target *lg_clr_target(const struct lg_clr *clr)
-{
-    return clr->target;
 }

@@ -98,11 +98,6 @@ struct lg_error *lg_field_descs_read(struct lg_clr *clr, const struct lg_mt *m, 
     size_t instance = c->instance > base_instance ? (size_t)(c->instance - base_instance) : 0;
     size_t skip = skip_instance ? instance : 0, count = instance - skip + c->statics;
     *ret = (struct lg_own_fields){ 0 };
-    if (clr->off.EEClass_FieldDescList == LG_NO_OFFSET
-        || clr->off.EEClass_NumInstanceFields == LG_NO_OFFSET
-        || clr->off.EEClass_NumStaticFields == LG_NO_OFFSET)
-        return lg_error_new(LG_ERR_UNSUPPORTED,
-                            "the runtime's data descriptor does not tell of an EEClass's fields");
     if (count == 0)
         return NULL;
     _cleanup_free_ uint8_t *bytes = malloc(count * LG_FIELD_DESC);
@@ -114,41 +109,30 @@ struct lg_error *lg_field_descs_read(struct lg_clr *clr, const struct lg_mt *m, 
     return decode_all(m, bytes, count, ret);
 }
 
-struct lg_error *lg_own_fields_read(struct lg_clr *clr, const struct lg_mt *m, struct lg_own_fields *ret)
+struct lg_error *lg_own_fields_read(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m,
+                                    struct lg_own_fields *ret)
 {
     struct lg_class own, base = { 0 };
     struct lg_mt parent;
     *ret = (struct lg_own_fields){ 0 };
     if (lg_mt_is_array(m) || m->ee_class == 0)
         return NULL;
-    if (!lg_class_read(clr, m->ee_class, &own))
+    if (!clr->from.class)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "the runtime's data descriptor does not tell of fields, "
+                                                "and there is no DAC that does");
+    if (!lg_class_read(clr, mt, m, &own))
         return lg_error_new(LG_ERR_FAULT, "EEClass %#jx: not readable", (uintmax_t)m->ee_class);
     if (m->parent
-        && (!lg_mt_read(clr, m->parent, &parent) || !lg_class_read(clr, parent.ee_class, &base)))
+        && (!lg_mt_read(clr, m->parent, &parent) || !lg_class_read(clr, m->parent, &parent, &base)))
         return lg_error_new(LG_ERR_FAULT, "base class %#jx: not readable", (uintmax_t)m->parent);
     return lg_field_descs_read(clr, m, &own, base.instance, false, ret);
 }
 
-// DynamicStaticsInfo lies in front of the auxiliary data. Bit 0 of a base: the class constructor has not
-// run, or has not finished; the slots are there all the same (dotnet/runtime
-// src/coreclr/vm/methodtable.h).
-struct lg_static_bases lg_static_bases_read(struct lg_clr *clr, const struct lg_mt *m)
+struct lg_static_bases lg_static_bases_read(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m)
 {
-    const struct lg_offsets *off = &clr->off;
-    struct lg_static_bases bases = { 0 };
-    uint32_t size = lg_clr_size(clr, "DynamicStaticsInfo");
-    if (!(m->flags2 & LG_MT2_DYNAMIC_STATICS) || size == 0
-        || off->DynamicStaticsInfo_GCStatics == LG_NO_OFFSET
-        || off->DynamicStaticsInfo_NonGCStatics == LG_NO_OFFSET
-        || !lg_target_u64(clr->target, m->auxiliary - size + off->DynamicStaticsInfo_GCStatics,
-                          &bases.gc)
-        || !lg_target_u64(clr->target, m->auxiliary - size + off->DynamicStaticsInfo_NonGCStatics,
-                          &bases.non_gc))
-        return (struct lg_static_bases){ 0 };
-    bases.initialized = !((bases.gc | bases.non_gc) & 1);
-    bases.gc &= ~UINT64_C(1);
-    bases.non_gc &= ~UINT64_C(1);
-    return bases;
+    struct lg_static_bases bases;
+    bool known = clr->from.may_have_statics(m) && clr->from.static_bases(clr, mt, m, &bases);
+    return known ? bases : (struct lg_static_bases){ 0 };
 }
 
 const char *lg_field_name(struct lg_clr *clr, const struct lg_metadata *md, uint32_t rid)
@@ -187,7 +171,7 @@ static void read_class(struct lg_clr *clr, uint64_t mt, const struct lg_mt *head
 {
     ret->mt = mt;
     ret->head = *head;
-    ret->bases = lg_static_bases_read(clr, head);
+    ret->bases = lg_static_bases_read(clr, mt, head);
     ret->scope = (struct lg_sig_scope){
         .clr = clr,
         .module = head->module,
@@ -261,7 +245,7 @@ static struct lg_error *add_class(struct lg_clr *clr, uint64_t mt, field_list *f
     if (!lg_mt_read(clr, mt, &head))
         return lg_error_new(LG_ERR_FAULT, "method table %#jx: not readable", (uintmax_t)mt);
     _cleanup_(free_own) struct lg_own_fields own = { 0 };
-    struct lg_error *err = lg_own_fields_read(clr, &head, &own);
+    struct lg_error *err = lg_own_fields_read(clr, mt, &head, &own);
     if (err || own.count == 0)
         return err;
     struct class class;

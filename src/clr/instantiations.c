@@ -59,7 +59,7 @@ static void add_mt(struct lg_clr *clr, uint64_t mt)
     }
     size_t count = lg_mt_arguments(clr, &m, args);
     if (count > 0)
-        add(known, hash_generic(m.module, lg_mt_rid(&m), args, count), mt);
+        add(known, hash_generic(m.module, m.rid, args, count), mt);
 }
 
 static void each_handle(void *data, uint32_t rid, uint64_t handle)
@@ -89,7 +89,7 @@ static bool is_same(struct lg_clr *clr, uint64_t mt, uint64_t module, uint32_t r
 {
     uint64_t have[LG_TYPE_ARGS];
     struct lg_mt m;
-    return lg_mt_read(clr, mt, &m) && !lg_mt_is_array(&m) && m.module == module && lg_mt_rid(&m) == rid
+    return lg_mt_read(clr, mt, &m) && !lg_mt_is_array(&m) && m.module == module && m.rid == rid
            && lg_mt_arguments(clr, &m, have) == count && memcmp(have, args, count * sizeof(*args)) == 0;
 }
 

@@ -123,7 +123,7 @@ static void add_token(struct lg_text *text, struct lg_clr *clr, const struct lg_
                       struct handle_arguments *args, size_t count)
 {
     lg_text_add(text, lg_module_label(clr, m->module));
-    lg_text_format(text, "!0x%08x", 0x02000000 | lg_mt_rid(m));
+    lg_text_format(text, "!0x%08x", 0x02000000 | m->rid);
     struct arguments all = { 0, count, add_handle_argument, args };
     add_arguments(text, &all, count);
 }
@@ -134,24 +134,22 @@ static void add_class(struct lg_namer *namer, struct lg_text *text, const struct
     size_t count = lg_mt_arguments(namer->clr, m, handles);
     struct handle_arguments args = { namer, text, handles };
     const struct lg_metadata *md = lg_module_metadata(namer->clr, m->module);
-    if (md && lg_mt_rid(m) > 0 && lg_mt_rid(m) <= lg_metadata_rows(md, LG_MD_TYPE_DEF))
-        lg_name_type_def(text, md, lg_mt_rid(m), count, add_handle_argument, &args);
+    if (md && m->rid > 0 && m->rid <= lg_metadata_rows(md, LG_MD_TYPE_DEF))
+        lg_name_type_def(text, md, m->rid, count, add_handle_argument, &args);
     else
         add_token(text, namer->clr, m, &args, count);
 }
 
 static void add_array(struct lg_namer *namer, struct lg_text *text, const struct lg_mt *m)
 {
-    uint8_t rank = 0;
     lg_name_handle(namer, text, m->per_inst_info);
     if (m->flags & LG_MT_SZARRAY) {
         lg_text_add(text, "[]");
         return;
     }
-    if (namer->clr->off.ArrayClass_Rank != LG_NO_OFFSET)
-        lg_target_u8(namer->clr->target, m->ee_class + namer->clr->off.ArrayClass_Rank, &rank);
+    uint32_t rank = lg_mt_rank(namer->clr, m);
     lg_text_add(text, rank == 1 ? "[*" : "[");
-    for (unsigned i = 1; i < rank; i++)
+    for (uint32_t i = 1; i < rank; i++)
         lg_text_add(text, ",");
     lg_text_add(text, "]");
 }

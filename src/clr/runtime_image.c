@@ -74,18 +74,13 @@ static bool is_runtime(const struct lg_image *image, void *data)
     return false;
 }
 
-// The descriptor came with .NET 9, and Mono's build of libcoreclr.so has none at all.
-static struct lg_error *too_old(const struct lg_image *image)
+// Mono has a build that is called libcoreclr.so, too.
+static struct lg_error *refuse_mono(const struct lg_image *image)
 {
-    if (exports(image, "mono_get_root_domain") || exports(image, "mono_jit_init"))
-        return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' is the Mono runtime, which linger does not read",
-                            image->path);
-    char version[64] = "that is here";
-    lg_runtime_image_version(image, version, sizeof(version));
-    return lg_error_new(LG_ERR_UNSUPPORTED,
-                        "runtime %s has no data descriptor; linger reads .NET 10 and no "
-                        "older one yet",
-                        version);
+    if (!exports(image, "mono_get_root_domain") && !exports(image, "mono_jit_init"))
+        return NULL;
+    return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' is the Mono runtime, which linger does not read",
+                        image->path);
 }
 
 // Wine maps the libraries of Windows as files, by their own names in any case.
@@ -155,10 +150,8 @@ struct lg_error *lg_runtime_image_find(struct lg_target *target, struct lg_image
             return nothing_found(target, &c);
         image = c.runtime;
     }
-    if (!exports(&image, "DotNetRuntimeContractDescriptor"))
-        return too_old(&image);
     *ret = image;
-    return NULL;
+    return refuse_mono(&image);
 }
 
 // ---- version ----

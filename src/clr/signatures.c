@@ -266,7 +266,7 @@ static struct found instantiate(struct lg_clr *clr, uint64_t definition, bool is
         exact = exact && handles[i] && !args[i].is_canonical;
     }
     if (exact)
-        found.handle = lg_instantiation_find(clr, m.module, lg_mt_rid(&m), handles, count);
+        found.handle = lg_instantiation_find(clr, m.module, m.rid, handles, count);
     if (found.handle || is_reference)
         return found;
     found.is_canonical = true;
@@ -275,7 +275,7 @@ static struct found instantiate(struct lg_clr *clr, uint64_t definition, bool is
         if (!handles[i])
             return found;
     }
-    found.handle = lg_instantiation_find(clr, m.module, lg_mt_rid(&m), handles, count);
+    found.handle = lg_instantiation_find(clr, m.module, m.rid, handles, count);
     return found;
 }
 

@@ -1,15 +1,13 @@
 // Which static field a slot belongs to.
 //
-//     MethodTable.AuxiliaryData - 24   DynamicStaticsInfo { GC base, non-GC base }    bit 0: not
-//     initialised
+//     MethodTable.AuxiliaryData - 24   DynamicStaticsInfo { GC base, non-GC base }    (contracts.c)
 //                               - 40   ThreadStaticsInfo { non-GC index, GC index }
 //     Thread.ThreadLocalDataPtr -> ThreadLocalData { counts, Object[] of Object[], handles of Object[],
 //                                  in-flight list }
 //
 // A static's slot is GC base + its FieldDesc's offset, and lies in the middle of a pinned Object[]. A
-// thread static's is the entry of its type's index + offset, and the entry is an Object[]. Bit 0 is
-// masked off: the slots are there before the class constructor has run, and can hold values (reference
-// clr.md B.4).
+// thread static's is the entry of its type's index + offset, and the entry is an Object[]. Where the
+// descriptor does not tell of these, the DAC gives the bases, of each type and thread.
 #include <string.h>
 
 #include "clr/types_priv.h"
@@ -20,6 +18,7 @@ enum {
     TLS_COLLECTIBLE = 1,
     TLS_ENTRIES_MAX = 1 << 16,
     IN_FLIGHT_MAX = 1 << 12,
+    GONE = 0xc00, // lg_managed_thread.state: dead, or not started
 };
 
 // A type whose statics some threads have.
@@ -46,7 +45,7 @@ struct survey {
     struct lg_map instance; // method table -> its number of instance fields
     LG_VEC(struct tls_type) tls;
     LG_VEC(uint64_t) more; // base classes to look at
-    uint32_t info_size, thread_info_size;
+    uint32_t thread_info_size;
     bool no_memory;
     size_t cut_modules;     // Modules whose types could not all be listed.
     size_t cut_threads;     // Threads whose thread statics could not all be read.
@@ -80,7 +79,7 @@ static uint16_t instance_fields(struct survey *s, uint64_t mt)
     uint32_t n = 0;
     if (mt == 0 || lg_map_get(&s->instance, mt, &n))
         return (uint16_t)n;
-    if (lg_mt_read_head(s->clr, mt, &m) && lg_class_read(s->clr, m.ee_class, &c))
+    if (lg_mt_read_head(s->clr, mt, &m) && lg_class_read(s->clr, mt, &m, &c))
         n = c.instance;
     if (!lg_map_put(&s->instance, mt, n))
         s->no_memory = true;
@@ -91,6 +90,8 @@ static uint32_t read_tls_index(struct survey *s, const struct lg_mt *m)
 {
     const struct lg_offsets *off = &s->clr->off;
     uint32_t index = 0;
+    if (s->clr->from.thread_base)
+        return 1; // It knows without.
     if (s->thread_info_size == 0 || off->ThreadStaticsInfo_GCTlsIndex == LG_NO_OFFSET
         || !lg_target_u32(s->clr->target,
                           m->auxiliary - s->thread_info_size + off->ThreadStaticsInfo_GCTlsIndex, &index)
@@ -131,11 +132,12 @@ static void keep_error(struct survey *s, struct lg_error *err)
 }
 
 // Reads the static fields of a type that has some, and files them where its slots are.
-static void survey_class(struct survey *s, uint64_t mt, const struct lg_mt *m, uint64_t gc)
+static void survey_class(struct survey *s, uint64_t mt, const struct lg_mt *m)
 {
     struct lg_class c;
-    if (!lg_class_read(s->clr, m->ee_class, &c) || c.mt != m->canonical || c.statics == 0)
+    if (!lg_class_read(s->clr, mt, m, &c) || c.mt != m->canonical || c.statics == 0)
         return;
+    uint64_t gc = c.statics > c.thread_statics ? lg_static_bases_read(s->clr, mt, m).gc : 0;
     uint32_t index = c.thread_statics ? read_tls_index(s, m) : 0;
     if (!gc && !index)
         return;
@@ -157,7 +159,6 @@ static void survey_class(struct survey *s, uint64_t mt, const struct lg_mt *m, u
 static void survey_type(struct survey *s, uint64_t mt)
 {
     struct lg_mt m;
-    uint64_t gc;
     uint32_t once;
     if ((mt & 7) || lg_map_get(&s->seen, mt, &once))
         return;
@@ -167,10 +168,8 @@ static void survey_type(struct survey *s, uint64_t mt)
         return;
     if (m.parent && !lg_map_get(&s->seen, m.parent, &once) && !lg_vec_push(&s->more, m.parent))
         s->no_memory = true;
-    if ((m.flags2 & LG_MT2_DYNAMIC_STATICS)
-        && lg_target_u64(s->clr->target,
-                         m.auxiliary - s->info_size + s->clr->off.DynamicStaticsInfo_GCStatics, &gc))
-        survey_class(s, mt, &m, gc & ~UINT64_C(1));
+    if (s->clr->from.may_have_statics(&m))
+        survey_class(s, mt, &m);
 }
 
 static void each_type(void *data, uint32_t rid, uint64_t handle)
@@ -189,7 +188,8 @@ static struct lg_error *survey_types(struct survey *s)
         return err;
     for (size_t i = 0; i < count; i++) {
         bool types = lg_module_types(s->clr, modules[i]->address, each_type, s);
-        bool instantiations = lg_module_instantiations(s->clr, modules[i]->address, each_type, s);
+        bool instantiations = lg_module_instantiations(s->clr, modules[i]->address, each_type, s)
+                              || !s->clr->from.module_instantiations;
         s->cut_modules += !types || !instantiations;
     }
     for (uint32_t id = 0; id < lg_clr_type_count(s->clr); id++) {
@@ -360,6 +360,22 @@ static void add_thread_statics(struct survey *s, const struct tls_type *type, ui
     }
 }
 
+static struct lg_error *ask_for_threads(struct survey *s, const struct lg_managed_thread *threads,
+                                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (threads[i].state & GONE)
+            continue;
+        for (size_t t = 0; t < s->tls.len && !s->no_memory; t++) {
+            const struct tls_type *type = &s->tls.at[t];
+            uint64_t base = s->clr->from.thread_base(s->clr, type->mt, &threads[i]);
+            if (base)
+                add_thread_statics(s, type, base, &threads[i]);
+        }
+    }
+    return s->no_memory ? &lg_no_memory : NULL;
+}
+
 static struct lg_error *survey_threads(struct survey *s)
 {
     const struct lg_managed_thread *threads;
@@ -370,6 +386,8 @@ static struct lg_error *survey_threads(struct survey *s)
         return err;
     if (!tls)
         return &lg_no_memory;
+    if (s->clr->from.thread_base)
+        return ask_for_threads(s, threads, count);
     for (size_t i = 0; i < count; i++) {
         if (!read_tls(s->clr, &threads[i], tls))
             continue;
@@ -425,13 +443,13 @@ static struct lg_error *read_statics(struct lg_clr *clr, struct lg_static_list *
     _cleanup_(survey_deinit) struct survey s = {
         .clr = clr,
         .list = list,
-        .info_size = lg_clr_size(clr, "DynamicStaticsInfo"),
         .thread_info_size = lg_clr_size(clr, "ThreadStaticsInfo"),
     };
-    if (s.info_size == 0 || clr->off.DynamicStaticsInfo_GCStatics == LG_NO_OFFSET)
-        return lg_error_new(LG_ERR_UNSUPPORTED,
-                            "the runtime's data descriptor has no DynamicStaticsInfo: statics cannot be "
-                            "named");
+    if (!clr->from.static_bases || !clr->from.class || !clr->from.modules) {
+        list->gaps = 1; // Opening has said why.
+        list->read = true;
+        return NULL;
+    }
     list->all.len = 0;
     struct lg_error *err = survey_types(&s);
     if (!err)

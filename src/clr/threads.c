@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "clr/clr_priv.h"
+#include "clr/sources.h"
 #include "util/map.h"
 
 // Managed threads, and what each has of the GC heap and of its stack.
@@ -41,8 +41,8 @@ static void sort_contexts(struct lg_clr *clr)
 
 // RuntimeThreadLocals -> AllocContext -> EEAllocContext.GCAllocationContext (none on .NET 9) -> Pointer,
 // Limit. Null for a thread that has not started, or has ended.
-static struct lg_error *add_context(struct lg_clr *clr, uint64_t locals,
-                                    struct lg_managed_thread *thread)
+static struct lg_error *read_context(struct lg_clr *clr, uint64_t locals,
+                                     struct lg_managed_thread *thread)
 {
     if (!locals)
         return NULL;
@@ -56,10 +56,7 @@ static struct lg_error *add_context(struct lg_clr *clr, uint64_t locals,
         return lg_error_new(LG_ERR_FAULT, "allocation context at %#jx: not readable", (uintmax_t)at);
     thread->alloc_ptr = context.ptr;
     thread->alloc_limit = context.limit;
-    // An exactly full one counts: the 24 bytes behind it are unformatted all the same (clr.md C.5).
-    if (!context.ptr || context.ptr > context.limit)
-        return NULL;
-    return lg_vec_push(&clr->contexts, context) ? NULL : &lg_no_memory;
+    return NULL;
 }
 
 // ---- stacks ----
@@ -157,26 +154,21 @@ static struct lg_managed_thread decode(const struct lg_clr *clr, uint64_t addres
     };
 }
 
-static struct lg_error *add_thread(struct lg_clr *clr, uint64_t address, const struct lg_map *os_threads,
-                                   uint64_t *next_ret)
+static struct lg_error *add_thread(struct lg_clr *clr, uint64_t address, uint64_t *next_ret)
 {
     struct thread_bytes bytes = { .len = bytes_wanted(&clr->off) };
     if (!lg_target_read_all(clr->target, address, bytes.bytes, bytes.len))
         return lg_error_new(LG_ERR_FAULT, "Thread at %#jx: not readable", (uintmax_t)address);
     struct lg_managed_thread thread = decode(clr, address, &bytes);
-    uint32_t i;
-    if (thread.os_id && lg_map_get(os_threads, thread.os_id, &i))
-        thread.thread = &clr->target->threads.at[i];
-    find_stack(clr, &thread);
     *next_ret = u64_of(&bytes, clr->off.Thread_LinkNext);
     struct lg_error *err =
-        add_context(clr, u64_of(&bytes, clr->off.Thread_RuntimeThreadLocals), &thread);
+        read_context(clr, u64_of(&bytes, clr->off.Thread_RuntimeThreadLocals), &thread);
     if (err)
         return err;
     return lg_vec_push(&clr->threads, thread) ? NULL : &lg_no_memory;
 }
 
-static struct lg_error *read_list(struct lg_clr *clr, uint64_t store, const struct lg_map *os_threads)
+static struct lg_error *read_list(struct lg_clr *clr, uint64_t store)
 {
     uint32_t count;
     uint64_t link;
@@ -186,7 +178,7 @@ static struct lg_error *read_list(struct lg_clr *clr, uint64_t store, const stru
     if (count > MAX_THREADS)
         return lg_error_new(LG_ERR_CORRUPT, "ThreadStore at %#jx: %u threads", (uintmax_t)store, count);
     while (link && clr->threads.len <= count) {
-        struct lg_error *err = add_thread(clr, link - clr->off.Thread_LinkNext, os_threads, &link);
+        struct lg_error *err = add_thread(clr, link - clr->off.Thread_LinkNext, &link);
         if (err)
             return err;
     }
@@ -197,31 +189,19 @@ static struct lg_error *read_list(struct lg_clr *clr, uint64_t store, const stru
     return NULL;
 }
 
-static void map_deinit(struct lg_map *map)
+struct lg_error *lg_contracts_threads(struct lg_clr *clr)
 {
-    lg_map_free(map);
-}
-
-struct lg_error *lg_clr_threads_open(struct lg_clr *clr)
-{
-    uint64_t variable, store;
+    uint64_t variable, store, finalizer;
     if (lg_descriptor_global(clr->descriptor, "ThreadStore", &variable)
         && !lg_target_u64(clr->target, variable, &store))
         return lg_error_new(LG_ERR_FAULT, "ThreadStore at %#jx: not readable", (uintmax_t)variable);
     if (!lg_clr_global_pointer(clr, "ThreadStore", &store) || !store)
         return lg_error_new(LG_ERR_NOT_FOUND,
                             "no thread store: the runtime is still starting; try again in a moment");
-    _cleanup_(map_deinit) struct lg_map os_threads = { 0 };
-    if (!index_os_threads(clr->target, &os_threads))
-        return &lg_no_memory;
-    struct lg_error *err = read_list(clr, store, &os_threads);
-    uint64_t finalizer;
+    struct lg_error *err = read_list(clr, store);
     bool known = lg_clr_global_pointer(clr, "FinalizerThread", &finalizer);
     for (size_t i = 0; known && i < clr->threads.len; i++)
         clr->threads.at[i].is_finalizer = clr->threads.at[i].address == finalizer;
-    sort_contexts(clr);
-    if (err)
-        clr->threads.len = 0;
     return err;
 }
 
@@ -232,10 +212,9 @@ static uint32_t count_at(struct lg_clr *clr, uint64_t store, uint32_t offset)
                                                                                         : UINT32_MAX;
 }
 
-void lg_clr_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret)
+void lg_contracts_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret)
 {
     uint64_t store;
-    *ret = (struct lg_thread_counts){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
     if (!lg_clr_global_pointer(clr, "ThreadStore", &store) || !store)
         return;
     const struct lg_offsets *off = &clr->off;
@@ -244,6 +223,42 @@ void lg_clr_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret)
     ret->background = count_at(clr, store, off->ThreadStore_BackgroundCount);
     ret->pending = count_at(clr, store, off->ThreadStore_PendingCount);
     ret->dead = count_at(clr, store, off->ThreadStore_DeadCount);
+}
+
+// ---- all of them ----
+
+static void map_deinit(struct lg_map *map)
+{
+    lg_map_free(map);
+}
+
+struct lg_error *lg_clr_threads_open(struct lg_clr *clr)
+{
+    _cleanup_(map_deinit) struct lg_map os_threads = { 0 };
+    if (!index_os_threads(clr->target, &os_threads))
+        return &lg_no_memory;
+    struct lg_error *err = clr->from.threads(clr);
+    for (size_t i = 0; i < clr->threads.len; i++) {
+        struct lg_managed_thread *t = &clr->threads.at[i];
+        uint32_t os_thread;
+        if (t->os_id && lg_map_get(&os_threads, t->os_id, &os_thread))
+            t->thread = &clr->target->threads.at[os_thread];
+        find_stack(clr, t);
+        // An exactly full one counts: the 24 bytes behind it are unformatted all the same (clr.md C.5).
+        struct lg_alloc_context context = { t->alloc_ptr, t->alloc_limit };
+        if (context.ptr && context.ptr <= context.limit && !lg_vec_push(&clr->contexts, context))
+            err = err ? err : &lg_no_memory;
+    }
+    sort_contexts(clr);
+    if (err)
+        clr->threads.len = 0;
+    return err;
+}
+
+void lg_clr_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret)
+{
+    *ret = (struct lg_thread_counts){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+    clr->from.thread_counts(clr, ret);
 }
 
 struct lg_error *lg_clr_threads(struct lg_clr *clr, const struct lg_managed_thread **ret,

@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "clr/types_priv.h"
+#include "clr/sources.h"
+#include "clr/told.h"
 #include "util/map.h"
 
 enum {
@@ -81,9 +82,23 @@ static uint32_t get_u32(const uint8_t *bytes, uint32_t offset)
 
 static uint64_t get_u64(const uint8_t *bytes, uint32_t offset)
 {
-    uint64_t v;
-    memcpy(&v, bytes + offset, sizeof(v));
+    uint64_t v = 0;
+    if (offset != LG_NO_OFFSET)
+        memcpy(&v, bytes + offset, sizeof(v));
     return v;
+}
+
+// What a method table does not tell of itself: before .NET 9 the module of a generic type is elsewhere,
+// and row numbers have 16 bits, the last of which says that it is not enough.
+static void ask_for_rest(struct lg_clr *clr, uint64_t mt, struct lg_mt *m)
+{
+    bool overflows = clr->rid_shift == 16 && m->rid == UINT16_MAX;
+    bool elsewhere = clr->asks_for_modules && lg_mt_is_generic(m);
+    const struct lg_dac_type *told = overflows || elsewhere ? lg_told_type(clr, mt) : NULL;
+    if (overflows)
+        m->rid = told ? told->token & 0xffffff : 0;
+    if (elsewhere)
+        m->module = told ? told->module : 0;
 }
 
 bool lg_mt_read_head(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret)
@@ -102,10 +117,11 @@ bool lg_mt_read_head(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret)
         .per_inst_info = get_u64(head, off->MethodTable_PerInstInfo),
         .auxiliary = get_u64(head, off->MethodTable_AuxiliaryData),
     };
+    ret->rid = ret->flags2 >> clr->rid_shift;
     ret->canonical = mt;
-    // Bit 0 set: the canonical method table, which has the EEClass.
-    if (ret->ee_class & 1) {
-        ret->canonical = ret->ee_class & ~UINT64_C(1);
+    // Tagged in bit 0 (in bit 1 before .NET 9): the canonical method table, which has the EEClass.
+    if (ret->ee_class & 3) {
+        ret->canonical = ret->ee_class & ~UINT64_C(3);
         return lg_target_u64(clr->target, ret->canonical + off->MethodTable_EEClassOrCanonMT,
                              &ret->ee_class);
     }
@@ -120,9 +136,12 @@ bool lg_mt_read(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret)
         return false;
     if (ret->ee_class == 0 && mt == clr->info.free_mt)
         return true;
-    return ret->ee_class != 0 && (ret->ee_class & 7) == 0
-           && lg_target_u64(clr->target, ret->ee_class + clr->off.EEClass_MethodTable, &back)
-           && back == ret->canonical;
+    if (ret->ee_class == 0 || (ret->ee_class & 7)
+        || !lg_target_u64(clr->target, ret->ee_class + clr->off.EEClass_MethodTable, &back)
+        || back != ret->canonical)
+        return false;
+    ask_for_rest(clr, mt, ret);
+    return true;
 }
 
 static uint16_t get_u16(const uint8_t *bytes, uint32_t offset)
@@ -133,22 +152,25 @@ static uint16_t get_u16(const uint8_t *bytes, uint32_t offset)
     return v;
 }
 
-bool lg_class_read(struct lg_clr *clr, uint64_t ee_class, struct lg_class *ret)
+bool lg_contracts_class(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m, struct lg_class *ret)
 {
     const struct lg_offsets *off = &clr->off;
     uint8_t bytes[SPAN_MAX];
-    if (ee_class == 0 || (ee_class & 7)
-        || !lg_target_read_all(clr->target, ee_class, bytes, clr->types->class_span))
+    if (!lg_target_read_all(clr->target, m->ee_class, bytes, clr->types->class_span))
         return false;
     *ret = (struct lg_class){
         .mt = get_u64(bytes, off->EEClass_MethodTable),
-        .list =
-            off->EEClass_FieldDescList == LG_NO_OFFSET ? 0 : get_u64(bytes, off->EEClass_FieldDescList),
+        .list = get_u64(bytes, off->EEClass_FieldDescList),
         .instance = get_u16(bytes, off->EEClass_NumInstanceFields),
         .statics = get_u16(bytes, off->EEClass_NumStaticFields),
         .thread_statics = get_u16(bytes, off->EEClass_NumThreadStaticFields),
     };
     return true;
+}
+
+bool lg_class_read(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m, struct lg_class *ret)
+{
+    return m->ee_class != 0 && (m->ee_class & 7) == 0 && clr->from.class(clr, mt, m, ret);
 }
 
 // A generic type's dictionaries, one for each generic class from the base down: the last one begins with
@@ -192,11 +214,17 @@ static uint16_t type_flags(const struct lg_clr *clr, uint64_t mt, const struct l
     return flags;
 }
 
-static uint32_t array_rank(struct lg_clr *clr, const struct lg_mt *m)
+uint32_t lg_mt_rank(struct lg_clr *clr, const struct lg_mt *m)
 {
+    enum { HEAD = 24, BOUNDS = 8 }; // Base sizes: of an array's header, of the bounds of one dimension.
     uint8_t rank = 1;
-    if (!(m->flags & LG_MT_SZARRAY) && clr->off.ArrayClass_Rank != LG_NO_OFFSET)
-        lg_target_u8(clr->target, m->ee_class + clr->off.ArrayClass_Rank, &rank);
+    if (m->flags & LG_MT_SZARRAY)
+        return 1;
+    if (clr->off.ArrayClass_Rank == LG_NO_OFFSET)
+        return m->base_size > HEAD && m->base_size <= HEAD + 32 * BOUNDS
+                   ? (m->base_size - HEAD) / BOUNDS
+                   : 1;
+    lg_target_u8(clr->target, m->ee_class + clr->off.ArrayClass_Rank, &rank);
     return rank;
 }
 
@@ -211,8 +239,8 @@ static bool read_type(struct lg_clr *clr, uint64_t mt, struct lg_type *ret)
         .base_size = m.base_size,
         .component_size = m.flags & LG_MT_HAS_COMPONENT_SIZE ? (uint16_t)m.flags : 0,
         .flags = type_flags(clr, mt, &m),
-        .rank = array ? array_rank(clr, &m) : 0,
-        .token = array || mt == clr->info.free_mt ? 0 : 0x02000000 | lg_mt_rid(&m),
+        .rank = array ? lg_mt_rank(clr, &m) : 0,
+        .token = array || mt == clr->info.free_mt ? 0 : 0x02000000 | m.rid,
         .parent_mt = m.parent,
         .module = m.module,
         .ee_class = m.ee_class,

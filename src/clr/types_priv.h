@@ -11,7 +11,7 @@
 
 // The head of a method table, read at once.
 struct lg_mt {
-    uint32_t flags, base_size, flags2;
+    uint32_t flags, base_size, flags2, rid;
     uint64_t ee_class, canonical; // EEClass; the method table that it points back to
     uint64_t module, parent, per_inst_info, auxiliary;
 };
@@ -26,7 +26,7 @@ struct lg_class {
     uint16_t instance, statics, thread_statics; // instance: with the base classes'; statics: with the
                                                 // thread statics
 };
-bool lg_class_read(struct lg_clr *clr, uint64_t ee_class, struct lg_class *ret);
+bool lg_class_read(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m, struct lg_class *ret);
 
 // MTFlags (dotnet/runtime src/coreclr/vm/methodtable.h, WFLAGS_HIGH_ENUM and WFLAGS_LOW_ENUM;
 // measured: reference clr.md C.2).
@@ -52,10 +52,8 @@ static inline bool lg_mt_is_generic(const struct lg_mt *m)
 {
     return !(m->flags & LG_MT_HAS_COMPONENT_SIZE) && (m->flags & LG_MT_GENERICS);
 }
-static inline uint32_t lg_mt_rid(const struct lg_mt *m)
-{
-    return m->flags2 >> 8;
-}
+
+uint32_t lg_mt_rank(struct lg_clr *clr, const struct lg_mt *m); // Of an array.
 
 // Generic arguments of an instantiation: TypeHandles. How many were read (at most LG_TYPE_ARGS).
 enum { LG_TYPE_ARGS = 64 };
@@ -140,18 +138,24 @@ static inline bool lg_clr_pointer(const struct lg_clr *clr, uint64_t base, uint3
 // none.
 const char *lg_clr_utf16(struct lg_clr *clr, uint64_t address);
 
+// What there is to know of a module without looking into its image.
+struct lg_module_facts {
+    struct lg_module module;
+    bool is_mapped; // As the loader maps it: an RVA is an offset. Else as in the file, or unknown.
+    uint64_t metadata, metadata_size; // 0: to be found in the image
+};
+
 // The metadata of a module, or NULL: a file that was replaced, memory that was not saved.
 const struct lg_metadata *lg_module_metadata(struct lg_clr *clr, uint64_t module);
+// Calls `each` with every method table of a module's TypeDef map (rid), and of its table of instantiations
+// (rid 0, a TypeHandle: array, instantiation or TypeDesc). False: not all of them, or nobody tells.
+bool lg_module_types(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
+bool lg_module_instantiations(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
+const char *lg_file_name(const char *path); // Behind the last slash.
 // What to call a module in "Module!0x0200001a": never NULL.
 const char *lg_module_label(struct lg_clr *clr, uint64_t module);
 // Entry `rid` of one of a module's lookup maps, whose head lies at module + `map`; 0 if there is none.
 uint64_t lg_module_lookup(struct lg_clr *clr, uint64_t module, uint32_t map, uint32_t rid);
-// Calls `each` with every method table of a module's TypeDef map (rid) and of its table of
-// instantiations (rid 0, a TypeHandle: array, instantiation or TypeDesc).
-bool lg_module_types(struct lg_clr *clr, uint64_t module,
-                     void (*each)(void *data, uint32_t rid, uint64_t handle), void *data);
-bool lg_module_instantiations(struct lg_clr *clr, uint64_t module,
-                              void (*each)(void *data, uint32_t rid, uint64_t handle), void *data);
 // Where an RVA of a module's image lies; 0 if the image is unknown or has no such place.
 uint64_t lg_module_rva(struct lg_clr *clr, uint64_t module, uint32_t rva);
 // CoreLib: the module of System.Object; 0 if unknown.
@@ -192,8 +196,8 @@ struct lg_own_fields {
     struct lg_field_desc *at;
     size_t count;
 };
-LG_MUST_CHECK struct lg_error *lg_own_fields_read(struct lg_clr *clr, const struct lg_mt *m,
-                                                  struct lg_own_fields *ret);
+LG_MUST_CHECK struct lg_error *lg_own_fields_read(struct lg_clr *clr, uint64_t mt,
+                                                  const struct lg_mt *m, struct lg_own_fields *ret);
 // From the EEClass already read, and the number of the base class's instance fields; `skip_instance`
 // leaves out the instance fields.
 LG_MUST_CHECK struct lg_error *lg_field_descs_read(struct lg_clr *clr, const struct lg_mt *m,
@@ -209,7 +213,7 @@ struct lg_static_bases {
     uint64_t gc, non_gc;
     bool initialized;
 };
-struct lg_static_bases lg_static_bases_read(struct lg_clr *clr, const struct lg_mt *m);
+struct lg_static_bases lg_static_bases_read(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m);
 // Name of a field; "<field_0400001b>" if its module has no metadata. Never NULL.
 const char *lg_field_name(struct lg_clr *clr, const struct lg_metadata *md, uint32_t rid);
 // Sizes of the structures in front of MethodTableAuxiliaryData; 0: the descriptor does not tell.

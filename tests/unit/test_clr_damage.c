@@ -59,7 +59,7 @@ static void check_rest(struct lg_clr *clr)
 static void open_and_check(struct lg_target *t)
 {
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    struct lg_error *err = lg_clr_open(t, &clr);
+    struct lg_error *err = lg_clr_open(t, NULL, &clr);
     if (!err) {
         check_segments(clr);
         check_threads(clr);

@@ -8,7 +8,7 @@
 static struct lg_error *open_and_close(struct lg_target *t)
 {
     struct lg_clr *clr = NULL;
-    struct lg_error *err = lg_clr_open(t, &clr);
+    struct lg_error *err = lg_clr_open(t, NULL, &clr);
     lg_clr_free(clr);
     return err;
 }
@@ -28,7 +28,7 @@ static void a_workstation_heap_of_regions_is_read(void **state)
 {
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     const struct lg_clr_info *info = lg_clr_info(clr);
     assert_string_equal(info->version, "10.0.9");
     assert_false(info->server);
@@ -56,7 +56,7 @@ static void each_server_heap_has_its_own_regions(void **state)
 {
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(FAKE_SERVER_GC);
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     assert_true(lg_clr_info(clr)->server);
     assert_int_equal(lg_clr_info(clr)->heap_count, 2);
     assert_int_equal(lg_clr_info(clr)->datas, 1);
@@ -78,7 +78,7 @@ static void the_segments_gc_has_three_generations_in_one_segment(void **state)
 {
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(FAKE_SEGMENTS_GC);
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     assert_false(lg_clr_info(clr)->regions);
     size_t count;
     const struct lg_segment *s = lg_clr_segments(clr, &count);
@@ -134,7 +134,7 @@ static void a_gc_in_progress_is_told_and_its_lists_need_not_hold(void **state)
     fake_u64(t, FR_SEGMENT(0, 3) + 48, FR_SEGMENT(0, 3));
     fake_u64(t, FR_SEGMENT(0, 1), 0x1000); // Ends before it starts.
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     assert_true(lg_clr_info(clr)->gc_in_progress);
     assert_int_equal(t->notes.len, 2);
     size_t count;
@@ -175,7 +175,7 @@ static void a_core_without_the_heap_is_named(void **state)
     for (uint64_t i = 0; i < FR_SEGMENT_COUNT; i++)
         lg_target_find(t, FR_MEMORY(0, i))->saved = 0;
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     assert_non_null(strstr(lg_clr_info(clr)->heap_missing,
                            "188416 of the 188416 bytes of the GC heap: not there: the core lacks memory "
                            "(createdump --normal"));
@@ -192,7 +192,7 @@ static void a_core_without_one_kind_of_memory_says_what_would_have_kept_it(void 
     for (uint64_t i = 0; i < FR_SEGMENT_COUNT; i++)
         lg_target_find(t, FR_MEMORY(0, i))->saved = 0;
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     assert_non_null(strstr(lg_clr_info(clr)->heap_missing,
                            "not there: the core was written without shared anonymous memory (bit 1)"));
 }
@@ -219,7 +219,9 @@ static void what_is_there_instead_is_named(void **state)
         { "/usr/lib/libmonosgen-2.0.so.1", "mono_jit_init", "it runs on Mono", LG_ERR_UNSUPPORTED },
         { "/app/libcoreclr.so", "mono_jit_init", "is the Mono runtime", LG_ERR_UNSUPPORTED },
         { "/usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.30/libcoreclr.so", "g_dacTable",
-          "runtime 8.0.30 has no data descriptor; linger reads .NET 10", LG_ERR_UNSUPPORTED },
+          "runtime 8.0.30 has no data descriptor, so what it is made of has to be asked of its "
+          "libmscordaccore.so: --dac none",
+          LG_ERR_UNSUPPORTED },
         { "/usr/share/dotnet/host/fxr/10.0.12/libhostfxr.so", "hostfxr_main",
           "the .NET host has not loaded the runtime yet", LG_ERR_NOT_FOUND },
     };

@@ -8,7 +8,7 @@
 static struct lg_error *read_handles(struct lg_target *t, struct lg_clr **clr,
                                      const struct lg_handle **ret, size_t *count_ret)
 {
-    assert_ok(lg_clr_open(t, clr));
+    assert_ok(lg_clr_open(t, NULL, clr));
     return lg_clr_handles(*clr, ret, count_ret);
 }
 
@@ -123,7 +123,7 @@ static void queues_must_be_in_order(void **state)
 {
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     fake_u64(t, FR_FINALIZE(0) + 8 * 3, FR_FINALIZE(0) + 0x100);
     const struct lg_finalizer_queue *q;
     size_t count;
@@ -142,7 +142,7 @@ static void queues_must_be_of_a_believable_size(void **state)
 {
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     uint64_t far = FR_FINALIZE(0) + (UINT64_C(1) << 32);
     fake_u64(t, FR_FINALIZE(0) + 8 * 6, far);
     fake_u64(t, FR_FINALIZE(0) + 8 * 8, far);

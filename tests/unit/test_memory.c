@@ -14,7 +14,7 @@
 static struct lg_clr *opened(struct lg_target *t)
 {
     struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     return clr;
 }
 

@@ -92,7 +92,7 @@ static bool has_note(const struct lg_target *t, const char *text)
 static void assert_native(struct lg_target *t, struct lg_clr **clr, const struct lg_native_heap **ret,
                           size_t *count)
 {
-    assert_ok(lg_clr_open(t, clr));
+    assert_ok(lg_clr_open(t, NULL, clr));
     assert_ok(lg_clr_native_heaps(*clr, ret, count));
 }
 

@@ -10,7 +10,7 @@ enum { FS_BASE = 21 };
 static void assert_refused(struct lg_target *t, enum lg_error_kind kind, const char *text)
 {
     struct lg_clr *clr = NULL;
-    struct lg_error *err = lg_clr_open(t, &clr);
+    struct lg_error *err = lg_clr_open(t, NULL, &clr);
     lg_clr_free(clr);
     if (!err)
         fail_msg("opened, but: %s", text);
@@ -24,7 +24,7 @@ static void threads_are_matched_with_those_of_the_system(void **state)
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
     t->threads.at[1].tid = 4711; // Seen from outside its PID namespace.
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     const struct lg_managed_thread *threads;
     size_t count;
     assert_ok(lg_clr_threads(clr, &threads, &count));
@@ -42,7 +42,7 @@ static void contexts_are_those_of_threads_that_have_one(void **state)
 {
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     size_t count;
     const struct lg_alloc_context *c = lg_clr_alloc_contexts(clr, &count);
     assert_int_equal(count, 2);
@@ -56,7 +56,7 @@ static void a_stack_ends_at_the_threads_control_block(void **state)
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
     t->threads.at[1].registers[FS_BASE] = FR_STACK(2) + 0xf6c0;
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     const struct lg_managed_thread *threads;
     size_t count;
     assert_ok(lg_clr_threads(clr, &threads, &count));
@@ -71,7 +71,7 @@ static void a_stack_pointer_on_another_stack_makes_the_stack_unknown(void **stat
     _cleanup_(lg_target_freep) struct lg_target *t = fake_runtime(0);
     t->threads.at[1].registers[FS_BASE] = FR_STACK(1) + 0xf6c0;
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     const struct lg_managed_thread *threads;
     size_t count;
     assert_ok(lg_clr_threads(clr, &threads, &count));
@@ -86,7 +86,7 @@ static void stacks_are_bounded(void **state)
     fake_map(t, 0x100000000, 0x200000000, LG_READ | LG_WRITE, NULL, 0);
     t->threads.at[0].registers[LG_REG_RSP] = 0x100000040;
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    assert_ok(lg_clr_open(t, &clr));
+    assert_ok(lg_clr_open(t, NULL, &clr));
     const struct lg_managed_thread *threads;
     size_t count;
     assert_ok(lg_clr_threads(clr, &threads, &count));

@@ -13,7 +13,7 @@ static struct lg_clr *clr;
 static int open_runtime(void **state)
 {
     target = fake_types();
-    assert_ok(lg_clr_open(target, &clr));
+    assert_ok(lg_clr_open(target, NULL, &clr));
     return 0;
 }
 

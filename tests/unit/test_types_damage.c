@@ -40,7 +40,7 @@ static void use_statics(struct lg_clr *clr)
 static void use_all(struct lg_target *target)
 {
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    struct lg_error *err = lg_clr_open(target, &clr);
+    struct lg_error *err = lg_clr_open(target, NULL, &clr);
     for (int k = 0; !err && k < FT_TYPE_COUNT; k++)
         use_type(clr, FT_MT(k));
     for (int k = 0; !err && k <= FT_VARIABLE; k++)

@@ -1,0 +1,33 @@
+// The two sources of what no offset leads to (clr_priv.h, struct lg_sources): for sources.c, which chooses.
+//
+// Of the DAC's: only for types, modules and threads, each once. Never for objects.
+#ifndef LG_CLR_SOURCES_H
+#define LG_CLR_SOURCES_H
+
+#include "clr/types_priv.h"
+
+struct lg_error *lg_contracts_well_known(struct lg_clr *clr);
+struct lg_error *lg_contracts_threads(struct lg_clr *clr);
+void lg_contracts_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret);
+struct lg_error *lg_contracts_modules(struct lg_clr *clr, lg_add_module *add);
+bool lg_contracts_module(struct lg_clr *clr, uint64_t module, struct lg_module_facts *ret);
+bool lg_contracts_module_types(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
+bool lg_contracts_instantiations(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
+bool lg_contracts_may_have_statics(const struct lg_mt *m);
+bool lg_contracts_class(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m, struct lg_class *ret);
+bool lg_contracts_static_bases(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m,
+                               struct lg_static_bases *ret);
+
+struct lg_error *lg_told_well_known(struct lg_clr *clr);
+struct lg_error *lg_told_threads(struct lg_clr *clr);
+void lg_told_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret);
+struct lg_error *lg_told_modules(struct lg_clr *clr, lg_add_module *add);
+bool lg_told_module(struct lg_clr *clr, uint64_t module, struct lg_module_facts *ret);
+bool lg_told_module_types(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
+bool lg_told_may_have_statics(const struct lg_mt *m);
+bool lg_told_class(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m, struct lg_class *ret);
+bool lg_told_static_bases(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m,
+                          struct lg_static_bases *ret);
+uint64_t lg_told_thread_base(struct lg_clr *clr, uint64_t mt, const struct lg_managed_thread *thread);
+
+#endif
