@@ -24,7 +24,7 @@ struct subject {
     struct lg_limits_place place;
     struct lg_target *target;
     struct lg_clr *clr;
-    const char *dac; // As lg_clr_options has it.
+    const char *dac;            // As lg_clr_options has it.
     int pid;                    // Of a live process.
     char problem[PROBLEM_TEXT]; // "" none
     char version[32];           // As files tell it; "" unknown
@@ -225,7 +225,7 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
                             "leave '%s' out",
                             spec);
     _cleanup_(subject_deinit) struct subject subject = { .dac = lg_args_text(args, "dac"),
-                                                           .place = { -1, -1 } };
+                                                         .place = { -1, -1 } };
     struct lg_error *err = spec ? open_spec(&subject, spec) : use_session(&subject, session);
     if (err)
         return err;

@@ -3,19 +3,21 @@
 //
 // It comes from up to three places (docs/architecture.md):
 //
-//     contracts   the runtime's own data descriptor, read through the target's memory: all of .NET 10, and
+//     contracts   the runtime's own data descriptor, read through the target's memory: all of .NET 10,
+//     and
 //                 heap, names and handles of .NET 9
 //     dac         the runtime's own libmscordaccore.so (dac/dac.h): what a descriptor does not tell, or,
 //                 where there is none, all that is told once per type, module and thread
-//     ourselves   in every case what there is much of: objects, references, segments, handles, FieldDescs.
-//                 Each private layout is guarded by a self-check; one that does not hold is an error that
-//                 names it, never a number
+//     ourselves   in every case what there is much of: objects, references, segments, handles,
+//     FieldDescs.
+//                 Each private layout is guarded by a self-check; one that does not hold is an error
+//                 that names it, never a number
 //
 // All results are plain structs and live as long as the `struct lg_clr`. Functions marked thread-safe
 // may be called from several threads at once; the rest belong to one thread. The DAC is asked under a
-// lock, so what is thread-safe is so with it, too: walkers only wait for each other at the first object of
-// a type that it has to be asked about. When the target is retaken
-// (lg_target_retake), the `struct lg_clr` is void: free it and open another.
+// lock, so what is thread-safe is so with it, too: walkers only wait for each other at the first object
+// of a type that it has to be asked about. When the target is retaken (lg_target_retake), the `struct
+// lg_clr` is void: free it and open another.
 #ifndef LG_CLR_CLR_H
 #define LG_CLR_CLR_H
 

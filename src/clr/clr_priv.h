@@ -106,7 +106,8 @@ struct lg_sources {
     bool (*module)(struct lg_clr *clr, uint64_t module, struct lg_module_facts *ret);
     bool (*module_types)(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
     bool (*module_instantiations)(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
-    // Fields and statics of a type: may it have statics at all, what its class has, where its statics lie.
+    // Fields and statics of a type: may it have statics at all, what its class has, where its statics
+    // lie.
     bool (*may_have_statics)(const struct lg_mt *m);
     bool (*class)(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m, struct lg_class *ret);
     bool (*static_bases)(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m,
@@ -126,9 +127,9 @@ struct lg_memory;      // memory.c
 struct lg_clr {
     struct lg_target *target; // Borrowed.
     struct lg_clr_info info;
-    char version[64];      // info.version, if there is one
-    char *heap_missing;    // info.heap_missing
-    struct lg_image image; // with the runtime in it
+    char version[64];                 // info.version, if there is one
+    char *heap_missing;               // info.heap_missing
+    struct lg_image image;            // with the runtime in it
     struct lg_descriptor *descriptor; // Empty if the runtime has none.
     struct lg_offsets off;
     unsigned rid_shift;    // Of a method table's MTFlags2: where the token's row begins.
@@ -169,10 +170,10 @@ bool lg_clr_does_without_heap(struct lg_clr *clr, struct lg_error *err);
 LG_MUST_CHECK struct lg_error *lg_clr_told_open(struct lg_clr *clr,
                                                 const struct lg_clr_options *options); // told.c
 void lg_clr_told_close(struct lg_clr *clr);
-LG_MUST_CHECK struct lg_error *lg_clr_sources_open(struct lg_clr *clr);     // sources.c
-LG_MUST_CHECK struct lg_error *lg_clr_descriptor_open(struct lg_clr *clr);  // contracts.c
-LG_MUST_CHECK struct lg_error *lg_clr_layouts_measure(struct lg_clr *clr);  // layouts.c
-LG_MUST_CHECK struct lg_error *lg_clr_types_open(struct lg_clr *clr); // types.c
+LG_MUST_CHECK struct lg_error *lg_clr_sources_open(struct lg_clr *clr);    // sources.c
+LG_MUST_CHECK struct lg_error *lg_clr_descriptor_open(struct lg_clr *clr); // contracts.c
+LG_MUST_CHECK struct lg_error *lg_clr_layouts_measure(struct lg_clr *clr); // layouts.c
+LG_MUST_CHECK struct lg_error *lg_clr_types_open(struct lg_clr *clr);      // types.c
 void lg_clr_types_close(struct lg_clr *clr);
 LG_MUST_CHECK struct lg_error *lg_clr_modules_open(struct lg_clr *clr); // modules.c
 void lg_clr_modules_close(struct lg_clr *clr);

@@ -28,10 +28,9 @@ static struct lg_error *read_offsets(struct lg_clr *clr)
         uint32_t offset = LG_NO_OFFSET;
         bool there = lg_descriptor_offset(clr->descriptor, fields[i].type, fields[i].name, &offset);
         if (!there && fields[i].required)
-            return lg_error_new(
-                LG_ERR_UNSUPPORTED,
-                "the data descriptor of runtime %s has no %s.%s", clr->info.version ? clr->info.version : "(of unknown version)", fields[i].type,
-                fields[i].name);
+            return lg_error_new(LG_ERR_UNSUPPORTED, "the data descriptor of runtime %s has no %s.%s",
+                                clr->info.version ? clr->info.version : "(of unknown version)",
+                                fields[i].type, fields[i].name);
         memcpy((char *)&clr->off + fields[i].at, &offset, sizeof(offset));
     }
     return NULL;

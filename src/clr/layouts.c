@@ -2,7 +2,8 @@
 // method tables hold what it says? (.NET 8 and older.)
 //
 //     MethodTable   flags | base size | flags2, token      the same since 3.1 (reference clr.md C.2)
-//                   ... parent | module | EEClass or canonical method table | dictionaries, or element type
+//                   ... parent | module | EEClass or canonical method table | dictionaries, or element
+//                   type
 //     EEClass       ... method table
 //
 // A layout is believed if one place, and no other, holds for all the types asked about. From then on the
@@ -143,8 +144,7 @@ static struct lg_error *find_rid(const struct samples *s, unsigned *ret)
 {
     for (unsigned shift = 8; shift <= 16; shift += 8) {
         size_t i = 0;
-        while (i < s->count
-               && (uint32_t)s->at[i].mt[1] >> shift == (s->at[i].told.token & 0xffffff))
+        while (i < s->count && (uint32_t)s->at[i].mt[1] >> shift == (s->at[i].told.token & 0xffffff))
             i++;
         if (i < s->count)
             continue;
@@ -162,9 +162,10 @@ static struct lg_error *check_heads(const struct samples *s)
         uint32_t flags = (uint32_t)sample->mt[0], base_size = (uint32_t)(sample->mt[0] >> 32);
         uint32_t component = flags & LG_MT_HAS_COMPONENT_SIZE ? flags & 0xffff : 0;
         if (base_size != sample->told.base_size || component != sample->told.component_size)
-            return lg_error_new(LG_ERR_UNSUPPORTED,
-                                "method table %#jx: flags %#x and base size %u are not what the DAC says",
-                                (uintmax_t)sample->told.mt, flags, base_size);
+            return lg_error_new(
+                LG_ERR_UNSUPPORTED,
+                "method table %#jx: flags %#x and base size %u are not what the DAC says",
+                (uintmax_t)sample->told.mt, flags, base_size);
     }
     return NULL;
 }

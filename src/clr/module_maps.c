@@ -122,4 +122,3 @@ bool lg_contracts_instantiations(struct lg_clr *clr, uint64_t module, lg_each_ty
     }
     return whole;
 }
-

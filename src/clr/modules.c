@@ -1,5 +1,5 @@
-// Modules and their metadata: in the image, or, made by Reflection.Emit, in Module.DynamicMetadata {size,
-// bytes}.
+// Modules and their metadata: in the image, or, made by Reflection.Emit, in Module.DynamicMetadata
+// {size, bytes}.
 //
 // Metadata is fetched once per module, in one read. A module without is one whose names are unknown, not
 // an error.
@@ -228,11 +228,11 @@ struct lg_error *lg_clr_modules(struct lg_clr *clr, const struct lg_module *cons
 {
     if (!clr->modules->list_read) {
         clr->modules->listed.len = 0;
-        struct lg_error *err = clr->from.modules
-                                   ? clr->from.modules(clr, list_module)
-                                   : lg_error_new(LG_ERR_UNSUPPORTED,
-                                                  "the runtime's data descriptor does not list modules, and "
-                                                  "there is no DAC that does");
+        struct lg_error *err =
+            clr->from.modules ? clr->from.modules(clr, list_module)
+                              : lg_error_new(LG_ERR_UNSUPPORTED,
+                                             "the runtime's data descriptor does not list modules, and "
+                                             "there is no DAC that does");
         if (err)
             return err;
         clr->modules->list_read = true;

@@ -1,7 +1,7 @@
 // Modules as the data descriptor leads to them.
 //
-//     AppDomain.DomainAssemblyList: block {next, size, [element*]} -> DomainAssembly {Assembly*} -> Module
-//     Module -> PEAssembly -> PEImage -> LoadedImageLayout {base, size, flags}
+//     AppDomain.DomainAssemblyList: block {next, size, [element*]} -> DomainAssembly {Assembly*} ->
+//     Module Module -> PEAssembly -> PEImage -> LoadedImageLayout {base, size, flags}
 #include "clr/sources.h"
 
 enum {
@@ -52,7 +52,8 @@ static void read_module(struct lg_clr *clr, struct lg_module_facts *facts)
     m->is_collectible = collectible != 0;
 }
 
-// .NET 9's descriptor does not tell of assemblies. What has an image, or metadata of its own, is a module.
+// .NET 9's descriptor does not tell of assemblies. What has an image, or metadata of its own, is a
+// module.
 static bool has_contents(struct lg_clr *clr, uint64_t address)
 {
     enum { MZ = 0x5a4d };
@@ -146,4 +147,3 @@ struct lg_error *lg_contracts_modules(struct lg_clr *clr, lg_add_module *add)
                        unread + left, count);
     return NULL;
 }
-

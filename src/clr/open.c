@@ -60,8 +60,8 @@ static struct lg_error *read_method_tables(struct lg_clr *clr)
         { "ObjectArrayMethodTable", clr->info.object_array_mt, 8, true },
     };
     for (size_t i = 0; !err && i < sizeof(known) / sizeof(*known); i++)
-        err = check_method_table(clr, known[i].name, known[i].mt, known[i].component_size,
-                                 known[i].array);
+        err =
+            check_method_table(clr, known[i].name, known[i].mt, known[i].component_size, known[i].array);
     return err;
 }
 

@@ -44,7 +44,8 @@ static bool tells_fields(const struct lg_offsets *off)
 
 static bool tells_statics(const struct lg_clr *clr)
 {
-    return lg_clr_size(clr, "DynamicStaticsInfo") != 0 && clr->off.MethodTable_AuxiliaryData != LG_NO_OFFSET
+    return lg_clr_size(clr, "DynamicStaticsInfo") != 0
+           && clr->off.MethodTable_AuxiliaryData != LG_NO_OFFSET
            && clr->off.DynamicStaticsInfo_GCStatics != LG_NO_OFFSET
            && clr->off.DynamicStaticsInfo_NonGCStatics != LG_NO_OFFSET;
 }
@@ -86,11 +87,11 @@ static struct lg_error *complete(struct lg_clr *clr)
     if (err && lg_error_kind(err) != LG_ERR_UNSUPPORTED)
         return err;
     if (err)
-        lg_target_note(clr->target,
-                       "Fields and statics are unknown: the data descriptor of runtime %s does not tell of "
-                       "them, and there is no DAC that would: %s.",
-                       clr->info.version ? clr->info.version : "(of unknown version)",
-                       lg_error_message(err));
+        lg_target_note(
+            clr->target,
+            "Fields and statics are unknown: the data descriptor of runtime %s does not tell of "
+            "them, and there is no DAC that would: %s.",
+            clr->info.version ? clr->info.version : "(of unknown version)", lg_error_message(err));
     else
         clr->info.provider = "contracts+dac";
     replace(clr, !err);
@@ -116,10 +117,11 @@ static struct lg_error *do_without(struct lg_clr *clr)
     struct lg_dac *dac;
     struct lg_error *err = lg_clr_dac(clr, &dac);
     if (err)
-        return lg_error_context(err,
-                                "runtime %s has no data descriptor, so what it is made of has to be asked of "
-                                "its libmscordaccore.so",
-                                clr->info.version ? clr->info.version : "(of unknown version)");
+        return lg_error_context(
+            err,
+            "runtime %s has no data descriptor, so what it is made of has to be asked of "
+            "its libmscordaccore.so",
+            clr->info.version ? clr->info.version : "(of unknown version)");
     clr->from = told;
     clr->info.provider = "dac";
     return lg_clr_layouts_measure(clr);

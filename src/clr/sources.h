@@ -1,4 +1,5 @@
-// The two sources of what no offset leads to (clr_priv.h, struct lg_sources): for sources.c, which chooses.
+// The two sources of what no offset leads to (clr_priv.h, struct lg_sources): for sources.c, which
+// chooses.
 //
 // Of the DAC's: only for types, modules and threads, each once. Never for objects.
 #ifndef LG_CLR_SOURCES_H

@@ -1,7 +1,7 @@
 // What the DAC tells of a runtime: asked once, kept, and asked under a lock.
 //
-// The DAC's helper answers one request at a time, and walkers on several threads may meet a type that only
-// it knows: lg_told_type() may be called by any of them.
+// The DAC's helper answers one request at a time, and walkers on several threads may meet a type that
+// only it knows: lg_told_type() may be called by any of them.
 #ifndef LG_CLR_TOLD_H
 #define LG_CLR_TOLD_H
 

@@ -59,9 +59,24 @@ bool lg_told_static_bases(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m
     return !err;
 }
 
-struct lg_error *lg_told_threads(struct lg_clr *clr) { return no_dac(); }
+struct lg_error *lg_told_threads(struct lg_clr *clr)
+{
+    return no_dac();
+}
 void lg_told_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret) {}
-struct lg_error *lg_told_modules(struct lg_clr *clr, lg_add_module *add) { return no_dac(); }
-bool lg_told_module(struct lg_clr *clr, uint64_t module, struct lg_module_facts *ret) { return false; }
-bool lg_told_module_types(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data) { return false; }
-uint64_t lg_told_thread_base(struct lg_clr *clr, uint64_t mt, const struct lg_managed_thread *thread) { return 0; }
+struct lg_error *lg_told_modules(struct lg_clr *clr, lg_add_module *add)
+{
+    return no_dac();
+}
+bool lg_told_module(struct lg_clr *clr, uint64_t module, struct lg_module_facts *ret)
+{
+    return false;
+}
+bool lg_told_module_types(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data)
+{
+    return false;
+}
+uint64_t lg_told_thread_base(struct lg_clr *clr, uint64_t mt, const struct lg_managed_thread *thread)
+{
+    return 0;
+}

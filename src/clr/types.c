@@ -221,9 +221,8 @@ uint32_t lg_mt_rank(struct lg_clr *clr, const struct lg_mt *m)
     if (m->flags & LG_MT_SZARRAY)
         return 1;
     if (clr->off.ArrayClass_Rank == LG_NO_OFFSET)
-        return m->base_size > HEAD && m->base_size <= HEAD + 32 * BOUNDS
-                   ? (m->base_size - HEAD) / BOUNDS
-                   : 1;
+        return m->base_size > HEAD && m->base_size <= HEAD + 32 * BOUNDS ? (m->base_size - HEAD) / BOUNDS
+                                                                         : 1;
     lg_target_u8(clr->target, m->ee_class + clr->off.ArrayClass_Rank, &rank);
     return rank;
 }

@@ -147,8 +147,9 @@ struct lg_module_facts {
 
 // The metadata of a module, or NULL: a file that was replaced, memory that was not saved.
 const struct lg_metadata *lg_module_metadata(struct lg_clr *clr, uint64_t module);
-// Calls `each` with every method table of a module's TypeDef map (rid), and of its table of instantiations
-// (rid 0, a TypeHandle: array, instantiation or TypeDesc). False: not all of them, or nobody tells.
+// Calls `each` with every method table of a module's TypeDef map (rid), and of its table of
+// instantiations (rid 0, a TypeHandle: array, instantiation or TypeDesc). False: not all of them, or
+// nobody tells.
 bool lg_module_types(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
 bool lg_module_instantiations(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
 const char *lg_file_name(const char *path); // Behind the last slash.
@@ -196,8 +197,8 @@ struct lg_own_fields {
     struct lg_field_desc *at;
     size_t count;
 };
-LG_MUST_CHECK struct lg_error *lg_own_fields_read(struct lg_clr *clr, uint64_t mt,
-                                                  const struct lg_mt *m, struct lg_own_fields *ret);
+LG_MUST_CHECK struct lg_error *lg_own_fields_read(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m,
+                                                  struct lg_own_fields *ret);
 // From the EEClass already read, and the number of the base class's instance fields; `skip_instance`
 // leaves out the instance fields.
 LG_MUST_CHECK struct lg_error *lg_field_descs_read(struct lg_clr *clr, const struct lg_mt *m,

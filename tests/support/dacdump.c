@@ -435,7 +435,7 @@ static struct lg_error *open_all(struct dump *d, const char *target, const char 
         return err;
     bool known = lg_runtime_image_version(&image, version, sizeof(version));
     struct lg_dac_options options = { .file = file, .version = known ? version : NULL };
-    struct lg_error *clr_err = lg_clr_open(d->target, &d->clr);
+    struct lg_error *clr_err = lg_clr_open(d->target, NULL, &d->clr);
     if (clr_err)
         fprintf(stderr, "dacdump: only the DAC: %s\n", lg_error_message(clr_err));
     lg_error_free(clr_err);
