@@ -15,8 +15,8 @@
 #include "util/error.h"
 
 enum {
-
-    NAP_NS = 500 * 1000,
+    NAP_NS = 500 * 1000, // At first,
+    NAP_MAX_NS = 4 * NAP_NS,
     PATIENCE_MS = 10,   // With threads asleep in the kernel, for as long as the others stand still.
     DEADLINE_MS = 5000, // A thread that wants to run gets a processor by then, whatever the load.
     ROUNDS_MAX = 1000,  // Each stops all threads that there are when it starts.
@@ -35,13 +35,15 @@ static double ms_since(uint64_t then)
 }
 
 // Every stop of a tracee is a SIGCHLD for its tracer, which is how to wait for one and not forever.
-// Should another thread of ours take the signal, the nap ends by itself.
-static void nap(void)
+// Should another thread of ours take the signal, the nap ends by itself. Whoever waits for long takes
+// longer naps: on a busy machine each of them takes a processor from the thread that it waits for.
+static void nap(long *ns)
 {
     sigset_t sigchld;
     sigemptyset(&sigchld);
     sigaddset(&sigchld, SIGCHLD);
-    sigtimedwait(&sigchld, NULL, &(struct timespec){ .tv_nsec = NAP_NS });
+    if (sigtimedwait(&sigchld, NULL, &(struct timespec){ .tv_nsec = *ns }) < 0 && *ns < NAP_MAX_NS)
+        *ns *= 2;
 }
 
 // As waitpid, but a stop before a signal is only looked at: once it is waited for, the kernel has given
@@ -65,11 +67,11 @@ static int look(int tid, int *status_ret)
 int lg_freeze_wait(int tid, unsigned limit_ms, int *status_ret)
 {
     uint64_t started = lg_freeze_now();
-    for (;;) {
+    for (long ns = NAP_NS;;) {
         int pid = look(tid, status_ret);
         if (pid != 0 || lg_freeze_now() - started > (uint64_t)limit_ms * 1000000)
             return pid;
-        nap();
+        nap(&ns);
     }
 }
 
@@ -105,11 +107,11 @@ static bool is_out_of_reach(const struct lg_freeze *freeze, int tid)
 
 bool lg_freeze_await(struct lg_freeze *freeze, struct lg_tracee *t)
 {
-    while (!poll_tracee(t)) {
+    for (long ns = NAP_NS; !poll_tracee(t);) {
         double waited = ms_since(freeze->started);
         if (waited > DEADLINE_MS || (waited > PATIENCE_MS && is_out_of_reach(freeze, t->tid)))
             return false;
-        nap();
+        nap(&ns);
     }
     return true;
 }
@@ -327,6 +329,15 @@ bool lg_freeze_tend(struct lg_freeze *freeze)
     }
     freeze->tracees.len = kept;
     return kept > 0;
+}
+
+void lg_freeze_resume_others(struct lg_freeze *freeze, const struct lg_tracee *but)
+{
+    for (size_t i = 0; i < freeze->tracees.len; i++) {
+        struct lg_tracee *t = &freeze->tracees.at[i];
+        if (t != but && t->state != LG_TRACEE_MOVING && let_go(t))
+            t->state = LG_TRACEE_GONE; // Nothing is left to be done for it.
+    }
 }
 
 void lg_freeze_resume(struct lg_freeze *freeze)

@@ -1,8 +1,9 @@
 // Stops a live process, and lets it make a copy of itself.
 //
 //     time ──────────────────────────────────────────────────────────────────────────────►
-//     prepare      seize  │interrupt  registers   clone      detach│    read the copy   kill, reap
-//     maps, code          │◄───────────── pause ──────────────────►│
+//     prepare      seize  │interrupt  registers   clone   detach│        read the copy   kill, reap
+//     maps, code          │◄──────────── pause ────────────────►│
+//                                                     │◄───────►│ of the thread that cloned alone
 //
 // Attached by PTRACE_SEIZE: a tracer that dies, at any moment, leaves every thread running. What has
 // been asked of one thread (freeze_call.h) completes without us. Signals that arrive in between wait
@@ -81,6 +82,8 @@ bool lg_freeze_deliver(struct lg_freeze *freeze, struct lg_tracee *tracee);
 // Waits until a thread that is seized and interrupted is still. False: it takes too long, or is asleep
 // in the kernel, where it can change nothing before it stops.
 bool lg_freeze_await(struct lg_freeze *freeze, struct lg_tracee *tracee);
+// Lets all run but one. They count as gone from then on.
+void lg_freeze_resume_others(struct lg_freeze *freeze, const struct lg_tracee *but);
 // Lets all run, and measures the pause. Threads that could not be let go yet stay in `tracees`.
 void lg_freeze_resume(struct lg_freeze *freeze);
 // Lets go those that have arrived since. Whether some are still missing.

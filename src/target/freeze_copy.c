@@ -116,6 +116,8 @@ static bool clone_by(struct lg_freeze *freeze, struct lg_tracee *t, struct lg_er
     }
     if (!err)
         err = lg_call_run(&call);
+    if (call.child) // It is complete: nobody else has to wait until this thread gets a processor again.
+        lg_freeze_resume_others(freeze, t);
     lg_call_end(&call);
     if (call.child == 0 && t->state != LG_TRACEE_MOVING)
         note_no_copy(freeze);
