@@ -17,6 +17,7 @@
 #include "target/proc.h"
 #include "target/room.h"
 #include "target/threads.h"
+#include "target/uncopied.h"
 #include "target/untouched.h"
 #include "target/watchdog.h"
 #include "util/error.h"
@@ -310,9 +311,14 @@ static struct lg_error *look(struct lg_live *live)
     if (!live->is_copy)
         live->pagemap = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
     lg_arena_free(&live->paths);
+    struct lg_target before = { .ranges = target->ranges }; // Without names.
+    memset(&target->ranges, 0, sizeof(target->ranges));
     struct lg_error *err = lg_maps_read(proc, target, &live->paths);
     if (!err && target->ranges.len == 0)
         err = lg_error_new(LG_ERR_NOT_FOUND, "ended while it was being read");
+    if (!err && live->is_copy)
+        lg_uncopied_note(target, live->proc, &before);
+    lg_vec_free(&before.ranges);
     if (err)
         return err;
     lg_threads_describe(live->proc, target);

@@ -9,7 +9,7 @@
 
 #include "util/cleanup.h"
 
-enum { NOBODY = 65534, MANY = 300 };
+enum { NOBODY = 65534, MANY = 300, THOUSANDS = 2000, SIGNALS = 40 };
 
 static int wait_for_byte(struct prey *prey)
 {
@@ -95,35 +95,92 @@ static void *wait_long(void *data)
     return NULL;
 }
 
-static int run_many(struct prey *prey)
+static int run(struct prey *prey, int count)
 {
-    pthread_t threads[MANY];
+    pthread_t threads[THOUSANDS];
     pthread_attr_t small;
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, 64 << 10);
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < count; i++) {
         if (pthread_create(&threads[i], &small, wait_long, prey))
             return 1;
     }
     int byte = wait_for_byte(prey);
     atomic_store(&prey->shared->go, 1);
-    syscall(SYS_futex, &prey->shared->go, 1 /* FUTEX_WAKE */, MANY, NULL, NULL, 0);
-    for (int i = 0; i < MANY; i++)
+    syscall(SYS_futex, &prey->shared->go, 1 /* FUTEX_WAKE */, count, NULL, NULL, 0);
+    for (int i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
     return byte;
 }
 
-static void hundreds_of_threads_are_stopped_and_let_go(void **state)
+static int run_many(struct prey *prey)
+{
+    return run(prey, MANY);
+}
+
+static int run_thousands(struct prey *prey)
+{
+    return run(prey, THOUSANDS);
+}
+
+static void thousands_of_threads_are_stopped_and_let_go(void **state)
 {
     struct prey prey = { 0 };
-    prey_start(&prey, run_many);
-    prey_await(&prey, MANY + 1);
+    prey_start(&prey, run_thousands);
+    prey_await(&prey, THOUSANDS + 1);
     for (int i = 0; i < 3; i++) {
         struct lg_target *target = NULL;
         assert_ok(lg_live_open(prey.pid, &target));
-        assert_int_equal(target->threads.len, MANY + 1);
+        assert_int_equal(target->threads.len, THOUSANDS + 1);
+        assert_int_equal(target->notes.len, 0);
         for (size_t t = 0; t < target->threads.len; t++)
             assert_true(target->threads.at[t].has_registers);
+        assert_true(target->pause_ms > 0);
+        print_message("%d threads stood still for %.1f ms\n", THOUSANDS + 1, target->pause_ms);
+        lg_target_free(target);
+    }
+    assert_untouched(prey.pid);
+    assert_int_equal(write(prey.pipe[1], "\4", 1), 1);
+    assert_int_equal(prey_end(&prey), 4);
+}
+
+// Signals that it does not take yet, to itself and to its first thread in turn; told to, it takes all,
+// in the order in which they were sent.
+static int leave_signals_pending(struct prey *prey)
+{
+    sigset_t mine;
+    sigemptyset(&mine);
+    sigaddset(&mine, SIGRTMIN + 2);
+    sigaddset(&mine, SIGRTMIN + 3);
+    sigprocmask(SIG_BLOCK, &mine, NULL);
+    for (int i = 0; i < SIGNALS; i++) {
+        siginfo_t info = { .si_code = SI_QUEUE, .si_value.sival_int = i };
+        long failed = i % 2 ? syscall(SYS_rt_sigqueueinfo, getpid(), SIGRTMIN + 2, &info)
+                            : syscall(SYS_rt_tgsigqueueinfo, getpid(), getpid(), SIGRTMIN + 3, &info);
+        if (failed)
+            return 91;
+    }
+    int byte = wait_for_byte(prey), next[2] = { 1, 0 };
+    for (int i = 0; i < SIGNALS; i++) {
+        siginfo_t info;
+        int sig = sigtimedwait(&mine, &info, &(struct timespec){ 0 });
+        int *expected = &next[sig == SIGRTMIN + 3];
+        if (sig < 0 || info.si_value.sival_int != *expected)
+            return 92;
+        *expected += 2;
+    }
+    return sigtimedwait(&mine, NULL, &(struct timespec){ 0 }) < 0 ? byte : 93;
+}
+
+static void signals_that_are_pending_stay_so(void **state)
+{
+    struct prey prey = { 0 };
+    prey_start(&prey, leave_signals_pending);
+    prey_await(&prey, 1);
+    for (int i = 0; i < 5; i++) {
+        struct lg_target *target = NULL;
+        assert_ok(lg_live_open(prey.pid, &target));
+        assert_int_equal(target->notes.len, 0);
         lg_target_free(target);
     }
     assert_untouched(prey.pid);
@@ -272,7 +329,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_may_exec_while_its_copy_is_held),
         cmocka_unit_test(the_thread_that_made_the_copy_may_end),
-        cmocka_unit_test(hundreds_of_threads_are_stopped_and_let_go),
+        cmocka_unit_test(thousands_of_threads_are_stopped_and_let_go),
+        cmocka_unit_test(signals_that_are_pending_stay_so),
         cmocka_unit_test(a_limit_on_processes_is_reported),
         cmocka_unit_test(threads_have_the_numbers_of_their_own_namespace),
         cmocka_unit_test(a_thread_that_cannot_stop_now_is_let_go_when_it_can),
