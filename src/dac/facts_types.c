@@ -60,25 +60,37 @@ static struct lg_error *load_context(struct lg_dac *dac, const struct lg_dac_typ
                : &lg_no_memory;
 }
 
+static struct lg_error *know_globals(struct lg_dac *dac)
+{
+    struct lg_dac_well_known known;
+    struct lg_error *err = dac->free_mt ? NULL : lg_dac_well_known_read(dac, &known);
+    if (!err && !dac->free_mt) {
+        dac->free_mt = known.free_mt;
+        dac->string_mt = known.string_mt;
+    }
+    return err;
+}
+
 struct lg_error *lg_dac_type_read(struct lg_dac *dac, uint64_t mt, struct lg_dac_type *ret)
 {
     struct lg_dacp_type data;
-    struct lg_dacp_type_fields fields;
-    struct lg_dacp_collectible collectible;
-    struct lg_dac_well_known known;
+    struct lg_dacp_type_fields fields = { .first = 0 };
+    struct lg_dacp_collectible collectible = { .is_collectible = 0 };
     struct lg_dac_step steps[] = {
         { LG_DAC_SOS, LG_SOS_TYPE, 2, { LG_VALUE(mt), LG_OUT(&data, sizeof(data)) } },
-        { LG_DAC_SOS, LG_SOS_GLOBALS, 1, { LG_OUT(&known, sizeof(known)) } },
         { LG_DAC_SOS, LG_SOS_TYPE_FIELDS, 2, { LG_VALUE(mt), LG_OUT(&fields, sizeof(fields)) } },
         { LG_DAC_SOS6, LG_SOS6_COLLECTIBLE, 2, { LG_VALUE(mt), LG_OUT(&collectible, 16) } },
     };
-    struct lg_error *err = lg_dac_steps(dac, steps, sizeof(steps) / sizeof(*steps));
+    struct lg_error *err = know_globals(dac);
+    // The type of free memory has no class. The DAC of .NET 8 crashes when asked for its fields.
+    if (!err)
+        err = lg_dac_steps(dac, steps, mt == dac->free_mt ? 1 : 3);
     if (!err && steps[0].result.hresult < 0)
         err = lg_dac_no_fact("the type", mt, steps[0].result.hresult);
     if (err)
         return err;
     // The DAC takes the NUL off a string's base size; the method table has it.
-    uint32_t nul = mt == known.string_mt ? sizeof(uint16_t) : 0;
+    uint32_t nul = mt == dac->string_mt ? sizeof(uint16_t) : 0;
     struct lg_dac_type type = {
         .mt = mt,
         .module = data.module,
@@ -93,13 +105,13 @@ struct lg_error *lg_dac_type_read(struct lg_dac *dac, uint64_t mt, struct lg_dac
         .is_dynamic = data.is_dynamic,
         .has_references = data.has_references,
     };
-    if (steps[2].result.hresult >= 0) { // The method table of free memory has no fields.
+    if (steps[1].result.hresult >= 0) {
         type.instance_fields = fields.instance;
         type.static_fields = fields.statics;
         type.thread_static_fields = fields.thread_statics;
         type.first_field = fields.first;
     }
-    if (steps[3].result.hresult >= 0) {
+    if (steps[2].result.hresult >= 0) {
         type.is_collectible = collectible.is_collectible;
         type.loader_allocator_handle = collectible.loader_allocator;
     }

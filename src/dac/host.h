@@ -29,6 +29,7 @@ struct lg_dac {
 
     struct lg_map name_of_method; // -> index of names, UINT32_MAX: it has none
     LG_VEC(char *) names;
+    uint64_t free_mt, string_mt;   // 0: not asked for yet
     struct lg_map instance_fields; // method table -> how many, with inherited ones
     struct lg_map load_context_of; // module -> index of load_contexts
     LG_VEC(uint64_t) load_contexts;

@@ -16,7 +16,8 @@
 //     loaded   module token mt
 //     type     mt module ee-class parent base-size component-size token references|- collectible|-
 //     name     mt name
-//     field    mt token offset element instance|static|thread type-mt address
+//     field    mt token offset element instance|static|thread type-mt address type-of-what-is-there
+//     mine     mt token thread address type-of-what-is-there                    thread statics
 //     time     what count milliseconds
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ struct dump {
     struct lg_dac *dac;
     LG_VEC(uint64_t) types; // Method tables, each once.
     struct lg_map seen;
+    struct lg_dac_threads threads;
 };
 
 static double now_ms(void)
@@ -136,18 +138,55 @@ static void print_names(struct dump *d)
 
 // ---- fields ----
 
-static void print_field(const char *who, uint64_t mt, const struct lg_dac_field *f, const char *kind,
-                        uint64_t address)
+static bool is_boxed(unsigned element)
 {
-    printf("%s\tfield\t%" PRIx64 "\t%08x\t%x\t%u\t%s\t%" PRIx64 "\t%" PRIx64 "\n", who, mt, f->token,
-           f->offset, f->element, kind, f->type_mt, address);
+    return element == LG_ELEM_VALUETYPE || lg_element_is_reference(element);
+}
+
+// Of the object that the word at `address` refers to; 0: it refers to none.
+static uint64_t type_there(struct dump *d, unsigned element, uint64_t address)
+{
+    uint64_t object, mt = 0;
+    if (address && is_boxed(element) && lg_target_u64(d->target, address, &object) && object)
+        lg_target_u64(d->target, object, &mt);
+    return mt;
+}
+
+static void print_field(struct dump *d, const char *who, uint64_t mt, const struct lg_dac_field *f,
+                        const char *kind, uint64_t address)
+{
+    printf("%s\tfield\t%" PRIx64 "\t%08x\t%x\t%u\t%s\t%" PRIx64 "\t%" PRIx64 "\t%" PRIx64 "\n", who, mt,
+           f->token, f->offset, f->element, kind, f->type_mt, address,
+           type_there(d, f->element, address));
+}
+
+static void print_mine(struct dump *d, const char *who, uint64_t mt, uint32_t token, unsigned element,
+                       uint64_t thread, uint64_t address)
+{
+    printf("%s\tmine\t%" PRIx64 "\t%08x\t%" PRIx64 "\t%" PRIx64 "\t%" PRIx64 "\n", who, mt, token,
+           thread, address, type_there(d, element, address));
 }
 
 static uint64_t address_of(const struct lg_dac_field *f, const struct lg_dac_statics *statics)
 {
-    bool is_boxed = f->element == LG_ELEM_VALUETYPE || lg_element_is_reference(f->element);
-    uint64_t base = is_boxed ? statics->gc : statics->non_gc;
-    return f->is_static && !f->is_thread_static && base ? base + f->offset : 0;
+    uint64_t base = is_boxed(f->element) ? statics->gc : statics->non_gc;
+    return base ? base + f->offset : 0;
+}
+
+static void print_thread_statics(struct dump *d, const struct lg_dac_type *type,
+                                 const struct lg_dac_fields *fields)
+{
+    for (size_t t = 0; t < d->threads.list.len; t++) {
+        uint64_t thread = d->threads.list.at[t].address;
+        struct lg_dac_statics statics;
+        if (!told(lg_dac_thread_statics_read(d->dac, type, thread, &statics)))
+            continue;
+        for (size_t i = 0; i < fields->len; i++) {
+            const struct lg_dac_field *f = &fields->at[i];
+            if (f->is_thread_static && address_of(f, &statics) && is_boxed(f->element))
+                print_mine(d, "dac", type->mt, f->token, f->element, thread, address_of(f, &statics));
+        }
+    }
 }
 
 static void print_dac_fields(struct dump *d, uint64_t mt)
@@ -161,8 +200,11 @@ static void print_dac_fields(struct dump *d, uint64_t mt)
     for (size_t i = 0; i < fields.len; i++) {
         const struct lg_dac_field *f = &fields.at[i];
         const char *kind = f->is_thread_static ? "thread" : f->is_static ? "static" : "instance";
-        print_field("dac", mt, f, kind, has ? address_of(f, &statics) : 0);
+        bool is_there = has && f->is_static && !f->is_thread_static;
+        print_field(d, "dac", mt, f, kind, is_there ? address_of(f, &statics) : 0);
     }
+    if (type.thread_static_fields > 0)
+        print_thread_statics(d, &type, &fields);
 }
 
 static void print_clr_fields(struct dump *d, uint64_t mt)
@@ -180,9 +222,21 @@ static void print_clr_fields(struct dump *d, uint64_t mt)
                            : f[i].is_static      ? "static"
                                                  : "instance";
         if (f[i].declaring_mt == mt)
-            print_field("clr", mt, &same, kind, f[i].address);
+            print_field(d, "clr", mt, &same, kind, f[i].address);
     }
     lg_error_free(err);
+}
+
+static void print_clr_thread_statics(struct dump *d)
+{
+    const struct lg_static *s;
+    size_t count;
+    if (!told(lg_clr_statics(d->clr, &s, &count)))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (s[i].thread)
+            print_mine(d, "clr", s[i].mt, s[i].token, s[i].element, s[i].thread->address, s[i].slot);
+    }
 }
 
 static void print_fields(struct dump *d)
@@ -192,6 +246,8 @@ static void print_fields(struct dump *d)
         if (d->clr)
             print_clr_fields(d, d->types.at[i]);
     }
+    if (d->clr)
+        print_clr_thread_statics(d);
 }
 
 // ---- the GC ----
@@ -284,15 +340,15 @@ static void print_counts(const char *who, const uint32_t counts[5])
 
 static void print_threads(struct dump *d)
 {
-    _cleanup_(lg_dac_threads_deinit) struct lg_dac_threads threads = { .all = 0 };
-    if (!told(lg_dac_threads_read(d->dac, &threads)))
+    struct lg_dac_threads *threads = &d->threads;
+    if (!told(lg_dac_threads_read(d->dac, threads)))
         return;
-    const uint32_t counts[] = { threads.all, threads.unstarted, threads.background, threads.pending,
-                                threads.dead };
+    const uint32_t counts[] = { threads->all, threads->unstarted, threads->background, threads->pending,
+                                threads->dead };
     print_counts("dac", counts);
-    for (size_t i = 0; i < threads.list.len; i++) {
-        print_thread("dac", &threads.list.at[i]);
-        print_context("dac", threads.list.at[i].alloc_ptr, threads.list.at[i].alloc_limit);
+    for (size_t i = 0; i < threads->list.len; i++) {
+        print_thread("dac", &threads->list.at[i]);
+        print_context("dac", threads->list.at[i].alloc_ptr, threads->list.at[i].alloc_limit);
     }
 }
 
@@ -424,13 +480,28 @@ static struct lg_error *collect_types(struct dump *d)
     return err;
 }
 
+// Where linger itself refuses a runtime, libcoreclr.so is found by its name.
+static struct lg_error *find_runtime(struct lg_target *target, struct lg_image *ret)
+{
+    struct lg_error *err = lg_runtime_image_find(target, ret);
+    for (size_t i = 0; err && i < target->ranges.len; i++) {
+        const struct lg_range *range = &target->ranges.at[i];
+        const char *name = strrchr(range->path, '/');
+        if (!name || strcmp(name, "/libcoreclr.so") != 0 || range->offset != 0)
+            continue;
+        lg_error_free(err);
+        return lg_image_open(target, range->path, range->start, ret);
+    }
+    return err;
+}
+
 static struct lg_error *open_all(struct dump *d, const char *target, const char *file)
 {
     struct lg_image image;
     char version[64] = "";
     struct lg_error *err = lg_target_open(target, &(struct lg_target_options){ 0 }, &d->target);
     if (!err)
-        err = lg_runtime_image_find(d->target, &image);
+        err = find_runtime(d->target, &image);
     if (err)
         return err;
     bool known = lg_runtime_image_version(&image, version, sizeof(version));
@@ -471,6 +542,7 @@ int main(int argc, char **argv)
     int status = err ? fail(err) : 0;
     lg_vec_free(&d.types);
     lg_map_free(&d.seen);
+    lg_dac_threads_deinit(&d.threads);
     lg_dac_free(d.dac);
     lg_clr_free(d.clr);
     lg_target_free(d.target);
