@@ -272,6 +272,7 @@ const struct lg_command lg_cmd_clrstack = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .without_objects = true,
     .check = check_args,
     .run = run,
 };

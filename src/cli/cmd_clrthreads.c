@@ -49,12 +49,19 @@ static void write_head(struct lg_report *report, struct lg_clr *clr)
 
 // The exception that a thread has thrown last, through its handle; its method table is enough here.
 static bool last_exception(struct lg_clr *clr, const struct lg_managed_thread *thread,
-                           struct lg_object *ret)
+                           struct lg_report *report, struct lg_object *ret)
 {
-    uint64_t object;
-    return thread->last_thrown_handle
-           && lg_target_u64(lg_clr_target(clr), thread->last_thrown_handle, &object) && object
-           && lg_object_read(clr, object, ret);
+    uint64_t object = 0;
+    if (!thread->last_thrown_handle)
+        return false;
+    bool known = lg_target_u64(lg_clr_target(clr), thread->last_thrown_handle, &object);
+    if (known && !object)
+        return false;
+    if (known && lg_object_read(clr, object, ret))
+        return true;
+    lg_report_incomplete(report, "the last exception of thread 0x%" PRIx32 " cannot be read",
+                         thread->os_id);
+    return false;
 }
 
 // The place of its thread among those of the process; "XXXX": it has none.
@@ -128,7 +135,7 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     struct lg_table *table = lg_report_table(report, &spec);
     for (size_t i = 0; i < count; i++) {
         struct lg_object object;
-        bool has_exception = last_exception(clr, &threads[i], &object);
+        bool has_exception = last_exception(clr, &threads[i], report, &object);
         write_thread(report, clr, &threads[i], has_exception ? &object : NULL);
         add_thread(table, clr, &threads[i], has_exception ? &object : NULL);
     }
@@ -151,6 +158,7 @@ const struct lg_command lg_cmd_clrthreads = {
     .summary = "the managed threads: state, GC mode, allocation context, last exception",
     .details = details,
     .needs = LG_NEEDS_HEAP,
+    .without_objects = true,
     .check = check_args,
     .run = run,
 };

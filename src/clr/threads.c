@@ -266,5 +266,7 @@ struct lg_error *lg_clr_threads(struct lg_clr *clr, const struct lg_managed_thre
 {
     *ret = clr->threads.at;
     *count_ret = clr->threads.len;
+    if (clr->threads.len == 0 && clr->heap_missing) // A runtime that has begun has threads.
+        return lg_error_new(LG_ERR_UNSUPPORTED, "%s", clr->heap_missing);
     return NULL;
 }

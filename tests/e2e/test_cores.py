@@ -119,6 +119,31 @@ def test_modules_are_told_without_the_heap(lab):
         assert any(m["managed"] and m["path"].endswith("/Leak.dll") for m in report["modules"]), report["modules"]
 
 
+@pytest.mark.parametrize("kind", [*HEAP, "normal", "triage"])
+def test_managed_stacks_are_told_without_the_heap(lab, kind):
+    stacks, threads = lab.reports(core_of(lab, kind), ["clrstack -gc", "clrthreads"])
+    assert any([f["method"] for f in t["frames"]][-1:] == ["Program.Main(System.String[])"] for t in stacks["threads"]), stacks["threads"]
+    assert not [t for t in stacks["threads"] if t["missing"]]
+    assert any(r["value"] for t in stacks["threads"] for f in t["frames"] for r in f["references"])
+    alive = {t["os_id"] for t in threads["threads"] if not t["dead"]}
+    assert alive == {t["os_id"] for t in stacks["threads"]} and threads["thread_count"] == len(threads["threads"])
+
+
+@pytest.mark.parametrize("kind", ["kernel 0x01", "kernel 0x11", "kernel 0x31", "kernel 0x00", "kernel 0x32"])
+def test_stacks_that_cannot_be_unwound_are_said_to_be_missing(lab, kind):
+    """Without method tables and code there are threads, and no frames; without variables there is neither."""
+    core = core_of(lab, kind)
+    if kind in ("kernel 0x00", "kernel 0x32"):
+        for command in ("clrstack", "clrthreads"):
+            complaint(lab.linger(command, core, status=None), 3, "not there to be read|without private")
+        return
+    stacks, threads = lab.reports(core, ["clrstack", "clrthreads"])
+    assert len(threads["threads"]) == threads["thread_count"] > 0
+    main = next(t for t in stacks["threads"] if t["managed_id"] == 1)
+    assert main["missing"] and any(main["missing"] in note for note in stacks["incomplete"])
+    assert not any(f["method"] for t in stacks["threads"] for f in t["frames"])
+
+
 # ---- on another machine ----
 
 
