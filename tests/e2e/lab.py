@@ -6,7 +6,6 @@ Everything is made once per session, when first asked for. What the oracle tests
 import concurrent.futures
 import contextlib
 import fcntl
-import functools
 import json
 import os
 import pathlib
@@ -31,9 +30,17 @@ MODES = {
     "segments": {"DOTNET_GCName": "libclrgc.so"},  # the GC as it was before regions
     "untiered": {"DOTNET_TieredCompilation": "0"},  # peers' fault 2: no copies on the stack hide a missing root
 }
+# `Roots@8` is Roots with the runtime 8.0.33 beside it: by the NuGet pack, whatever is installed.
+RUNTIMES = {"10": "10.0.14", "9": "9.0.22", "8": "8.0.33", "3.1": "3.1.3"}
+# What tests of any heap run on, beside .NET 10.
+OLDER = []
 SELF_LOAD = 3  # Seconds that Web sends itself requests for.
 
 LIMIT = 60  # Seconds that any one run of linger may take: nobody waits for more. It is no measure of speed.
+
+
+def older(app):
+    return [(name, mode) for name, mode in OLDER if name.split("@")[0] == app]
 
 
 class Failed(Exception):
@@ -52,48 +59,42 @@ def newest(*paths):
     return max(p.stat().st_mtime for p in files if p.is_file() and p.suffix in (".cs", ".csproj", ".props"))
 
 
-def build(name, folder, *shared):
-    """Builds a C# program unless what is there is newer than its sources. One at a time, on the whole machine: they share
-    folders."""
-    BUILT.mkdir(parents=True, exist_ok=True)
-    with open(BUILT / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return build_alone(name, folder, *shared)
-
-
-def build_alone(name, folder, *shared):
-    program = BUILT / name / name
-    assembly = program.with_suffix(".dll")
-    if program.exists() and assembly.exists() and assembly.stat().st_mtime > newest(folder, *shared):
-        return program
-    result = subprocess.run(["dotnet", "build", "-c", "Release", "-v", "q", "-nologo", str(folder)], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=clean_environment(), timeout=600)
-    if result.returncode != 0:
-        raise Failed(f"{name} does not build:\n{result.stdout}")
-    assembly.touch()
-    return program
-
-
 FORMS = {"self-contained": ["-p:PublishSingleFile=false"], "single-file": ["-p:PublishSingleFile=true"],
          "nativeaot": ["-p:PublishAot=true", "-p:CppCompilerAndLinker=clang-14"]}
 
 
-def publish(name, form, folder, *shared):
-    """The same program with its runtime beside it, with everything in one file, or compiled ahead."""
-    where = BUILT / f"{name}-{form}"
-    program = where / name
+def build(name, form, runtime, folder, *shared):
+    """Builds a C# program unless what is there is newer than its sources: for the installed runtime; with a runtime beside it,
+    all of it in one file, or compiled ahead (`form`); for another one (`runtime`). One at a time, on the whole machine: they
+    share folders."""
+    where = BUILT / "-".join(filter(None, [name, form, runtime]))
+    BUILT.mkdir(parents=True, exist_ok=True)
     with open(BUILT / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if program.exists() and program.stat().st_mtime > newest(folder, *shared):
+        made, program = where / (name if form else f"{name}.dll"), where / name
+        if program.exists() and made.exists() and made.stat().st_mtime > newest(folder, *shared):
             return program
-        result = subprocess.run(["dotnet", "publish", "-c", "Release", "-r", "linux-x64", "--self-contained", *FORMS[form],
-                                 f"-p:OutputPath={BUILT}/bin/{name}-{form}/", f"-p:BaseIntermediateOutputPath={BUILT}/obj/{name}-{form}/",
-                                 "-o", str(where), "-v", "q", "-nologo", str(folder)], text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=clean_environment(), timeout=600)
-        if result.returncode != 0:
-            raise Failed(f"{name} does not publish as {form}:\n{result.stdout}")
-        program.touch()
+        options = [f"-p:Runtime={runtime}"] if runtime else []
+        if form:
+            options += ["-r", "linux-x64", "--self-contained", *FORMS[form], f"-p:OutputPath={BUILT}/bin/{where.name}/",
+                        f"-p:BaseIntermediateOutputPath={BUILT}/obj/{where.name}/", "-o", str(where)]
+        dotnet(["publish" if form else "build", "-c", "Release", *options, "-v", "q", "-nologo", str(folder)], where.name)
+        made.touch()
         return program
+
+
+def dotnet(arguments, what, pauses=(3, 10, 30, None)):
+    """Builds; again when NuGet could not be had, as servers have bad moments."""
+    for pause in pauses:
+        result = subprocess.run(["dotnet", *arguments], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                env=clean_environment(), timeout=600)
+        if result.returncode == 0:
+            return
+        missing = re.search(r"error (NU\d+: .*?)( \[|$)", result.stdout, re.MULTILINE)
+        if not missing or pause is None:
+            break
+        time.sleep(pause)
+    raise Failed(f"{what} cannot be built without a package that NuGet does not give: {missing[1]}" if missing else f"{what} does not build:\n{result.stdout}")
 
 
 MONO = pathlib.Path("/usr/lib/mono/4.5/mscorlib.dll")
@@ -186,7 +187,7 @@ class App:
         environment = clean_environment(mode if isinstance(mode, dict) else MODES[mode])
         self.process = subprocess.Popen([*map(str, host), str(program), "--seconds", str(seconds), *map(str, arguments)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-        self.pid = self.process.pid
+        self.program, self.pid = pathlib.Path(program), self.process.pid
         self.looked_at = threading.RLock()  # A process has one tracer at a time: linger, createdump or gdb.
         self._rest = b""
         try:
@@ -207,6 +208,11 @@ class App:
             self._rest += piece
         line, self._rest = self._rest.split(b"\n", 1)
         return line
+
+    def createdump(self):
+        """That of its own runtime where there is one."""
+        beside = self.program.parent / "createdump"
+        return beside if beside.exists() else runtime_folder(self.truth["runtime"]) / "createdump"
 
     def is_running(self):
         return self.process.poll() is None
@@ -289,7 +295,8 @@ class Lab:
     # ---- programs ----
 
     def program(self, name):
-        """`Roots`, or `Roots:single-file`, `Roots:self-contained`, `Idle:nativeaot`, `Idle:mono` (an .exe)."""
+        """`Roots`, `Roots@8`, or `Roots:single-file`, `Roots:single-file@8`, `Roots:self-contained`, `Idle:nativeaot`, `Idle:mono` (an .exe)."""
+        name, _, runtime = name.partition("@")
         name, _, form = name.partition(":")
         if name == "oracle":
             folder, shared = HERE / "oracle", [HERE.parent / "Directory.Build.props"]
@@ -299,8 +306,7 @@ class Lab:
             folder, shared = HERE / "apps" / name, [HERE / "apps" / "Common", HERE.parent / "Directory.Build.props"]
         if form == "mono":
             return self.once(("program", name, form), lambda: compile_for_mono(name, folder))
-        make = functools.partial(publish, name, form) if form else functools.partial(build, name)
-        return self.once(("program", name, form), lambda: make(folder, *shared))
+        return self.once(("program", name, form, runtime), lambda: build(name, form, RUNTIMES.get(runtime), folder, *shared))
 
     def support(self, name):
         """A program of tests/support, beside the linger under test."""
@@ -337,7 +343,7 @@ class Lab:
         if kind == "gcore":
             command = ["gcore", "-o", str(path), str(app.pid)]
         else:
-            command = [str(runtime_folder(app.truth["runtime"]) / "createdump"), f"--{kind}", "-f", str(path), str(app.pid)]
+            command = [str(app.createdump()), f"--{kind}", "-f", str(path), str(app.pid)]
         result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
         if kind == "gcore" and result.returncode == 0:
             path = path.with_name(f"{path.name}.{app.pid}")
@@ -348,16 +354,17 @@ class Lab:
     def oracle(self, name, mode):
         """ClrMD's report on that app's core, and the file with all objects and their references."""
         def make():
-            core = self.core(name, mode)
-            report, objects = self.folder / f"{name}-{mode}.oracle", self.folder / f"{name}-{mode}.objects"
-            program, fields = self.program("oracle"), self.folder / f"{name}-{mode}.fields"
-            result = subprocess.run([str(program), str(core), "--mapped", "--out", str(report), "--objects", str(objects), "--refs",
-                                     "--type-fields", str(fields)],
+            objects, fields = (self.folder / f"{name}-{mode}.{what}" for what in ("objects", "fields"))
+            return self.ask_oracle(self.core(name, mode), "--objects", objects, "--refs", "--type-fields", fields), objects
+        return self.once(("oracle", name, mode), make)
+
+    def ask_oracle(self, core, *options):
+        with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".oracle") as report:
+            result = subprocess.run([str(self.program("oracle")), str(core), "--mapped", "--out", report.name, *map(str, options)],
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, env=clean_environment())
             if result.returncode != 0:
                 raise Failed(f"oracle {core}:\n{result.stdout}")
-            return json.loads(report.read_text()), objects
-        return self.once(("oracle", name, mode), make)
+            return json.loads(pathlib.Path(report.name).read_text())
 
     def oracle_fields(self, name, mode):
         """The file with the fields of every type, as ClrMD sees them."""

@@ -1,4 +1,4 @@
-// oracle CORE|PID [--dac FILE] [--passive] [--mapped] [--live] [--out FILE] [--objects FILE [--refs]]
+// oracle CORE|PID [--dac FILE] [--passive] [--mapped] [--live|--threads] [--out FILE] [--objects FILE [--refs]]
 //        [--type-fields FILE] [--fields TYPE] [--verify TRUTH] [--bench stat|live N] [--bench gcroot ADDRESS]
 using System;
 using System.Globalization;
@@ -39,7 +39,10 @@ static class Program
         if (Has("--type-fields"))
             TypeFields.Write(target, Option("--type-fields"));
         using var output = Has("--out") ? File.Create(Option("--out")) : Console.OpenStandardOutput();
-        Report.Write(target, output, Has("--live"));
+        if (Has("--threads"))
+            Report.WriteThreads(target, output);
+        else
+            Report.Write(target, output, Has("--live"));
         output.Write("\n"u8);
         return 0;
     }

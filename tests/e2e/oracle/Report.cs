@@ -31,6 +31,15 @@ static class Report
         json.WriteEndObject();
     }
 
+    /// The threads alone: of a core whose heap cannot be walked.
+    public static void WriteThreads(Target target, Stream output)
+    {
+        using var json = new Utf8JsonWriter(output);
+        json.WriteStartObject();
+        Threads(json, target.Runtime);
+        json.WriteEndObject();
+    }
+
     public static string Hex(ulong address) => "0x" + address.ToString("x");
 
     static void Array<T>(Utf8JsonWriter json, string name, IEnumerable<T> items, Action<T> write)

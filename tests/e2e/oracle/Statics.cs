@@ -20,6 +20,8 @@ static class Statics
         }
         foreach (var obj in runtime.Heap.EnumerateObjects())
         {
+            if (obj.IsFree) // It has no class, and the DAC of 8 crashes when asked for one.
+                continue;
             for (var type = obj.Type; type != null && seen.Add(type.MethodTable); type = type.BaseType)
                 yield return type;
         }

@@ -13,7 +13,7 @@ static class TypeFields
         var domain = target.Runtime.AppDomains[0];
         foreach (var obj in target.Heap.EnumerateObjects())
         {
-            if (obj.Type == null || !seen.Add(obj.Type.MethodTable))
+            if (obj.Type == null || obj.IsFree || !seen.Add(obj.Type.MethodTable))
                 continue;
             foreach (var f in obj.Type.Fields)
                 lines.WriteLine($"{obj.Type.MethodTable:x}\t{f.Name}\t{f.ContainingType.Name}\t{f.Token:x8}\t{f.Offset}\tinstance\t0");

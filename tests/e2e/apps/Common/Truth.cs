@@ -15,7 +15,11 @@ static class Truth
     {
         ["truth"] = 1,
         ["app"] = AppDomain.CurrentDomain.FriendlyName,
+#if NETCOREAPP3_1
+        ["pid"] = Process.GetCurrentProcess().Id,
+#else
         ["pid"] = Environment.ProcessId,
+#endif
         ["runtime"] = Environment.Version.ToString(),
         ["gc"] = GCSettings.IsServerGC ? "server" : "workstation",
         ["types"] = types,
