@@ -1,16 +1,22 @@
 """AssemblyLoadContexts: which there are, what is in them, and that a path names the one that leaks."""
 import pytest
 
+from lab import older
+
+
+@pytest.fixture(params=[("Plugins", "workstation")] + older("Plugins"), ids="-".join)
+def plugins(request):
+    return request.param
+
 
 @pytest.fixture(params=["process", "core"])
-def target(lab, request):
-    app = lab.app("Plugins", "workstation")
-    return app.pid if request.param == "process" else lab.core("Plugins", "workstation")
+def target(lab, plugins, request):
+    return lab.app(*plugins).pid if request.param == "process" else lab.core(*plugins)
 
 
 @pytest.fixture
-def truth(lab):
-    return lab.app("Plugins", "workstation").truth
+def truth(lab, plugins):
+    return lab.app(*plugins).truth
 
 
 def test_every_context_that_is_not_collected_is_listed(lab, target, truth):

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from lab import LIMIT, MODES
+from lab import LIMIT, MODES, OLDER, older
 
 APPS = ["Roots", "Types", "Leak", "Web"]
-every_heap = pytest.mark.parametrize("app, mode", [(app, mode) for mode in MODES for app in APPS])
+every_heap = pytest.mark.parametrize("app, mode", [(app, mode) for mode in MODES for app in APPS] + OLDER)
 
 
 def number(text):
@@ -126,7 +126,7 @@ def test_bytes_of_every_generation(lab, app, mode):
     assert report["gc_allocated"] == sum(theirs.values())
 
 
-@pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES])
+@pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES] + older("Roots"))
 def test_objects_of_every_generation(lab, app, mode):
     """`dumpheap -gen` has the objects that lie within the bounds that ClrMD gives the generation."""
     oracle, objects = lab.oracle(app, mode)
@@ -172,7 +172,7 @@ def test_every_handle_by_kind(lab, app, mode):
     assert sum(k["count"] for k in report["kinds"]) == len(report["handles"])
 
 
-@pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES])
+@pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES] + older("Roots"))
 def test_every_handle_that_the_app_made(lab, app, mode):
     report = lab.said(app, mode, "gchandles")
     names = {t["mt"]: t["type"] for t in lab.said(app, mode, "dumpheap -stat")["types"]}
@@ -195,7 +195,7 @@ def test_finalizer_lists(lab, app, mode):
     assert sorted(o["address"] for o in objects) == sorted(oracle["finalizable"])
 
 
-@pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES])
+@pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES] + older("Roots"))
 def test_finalizable_and_f_reachable_objects_of_the_app(lab, app, mode):
     objects = lab.said(app, mode, "finalizequeue")["objects"]
     truth = lab.app(app, mode).truth

@@ -7,13 +7,13 @@ import re
 
 import pytest
 
-from lab import MODES
+from lab import MODES, older
 
 SHAPES = {"C6_InMultiDim[,]": (3, 4)}  # The truth counts elements flat, linger by dimension.
 TRIED = 8  # Instances of a type that are asked about; of the 50,000 list nodes the first and last ones.
 
 # Where the runtime lies makes no difference: in its own folder, beside the program, or in it.
-PLACES = [("Roots", mode) for mode in MODES] + [("Roots:single-file", "workstation"), ("Roots:self-contained", "workstation")]
+PLACES = [("Roots", mode) for mode in MODES] + [("Roots:single-file", "workstation"), ("Roots:self-contained", "workstation")] + older("Roots")
 where = pytest.mark.parametrize("kind, app, mode", [(kind, app, mode) for app, mode in PLACES for kind in ("core", "live")])
 
 

@@ -5,14 +5,16 @@ The target is stopped by SIGSTOP meanwhile, as a shell's Ctrl-Z does, so that no
 """
 import json
 import os
+import re
 import shutil
 import signal
 
 import pytest
 
-from lab import process_state, thread_states, wait_until
+from lab import older, process_state, thread_states, wait_until
 
-COMMANDS = ["eeheap -gc", "dumpheap -stat", "dumpheap -gen gen0", "dumpheap -strings -stat", "gchandles", "finalizequeue"]
+COMMANDS = ["eeheap -gc", "dumpheap -stat", "dumpheap -gen gen0", "dumpheap -strings -stat", "gchandles", "finalizequeue",
+            "clrthreads", "clrstack -gc", "dumpstackobjects", "dumpalc", "dumpdomain"]
 TYPES = {"Roots": ["A1_Static", "A3_ThreadStatic", "A4_Local", "B1_DependentVal", "C8_InMixedArray", "Fin", "G1_InCollectibleStatic"],
          "Types": ["App.Primitives", "App.Structs", "App.Strings", "App.Arrays", "App.Delegates", "App.Pointers"]}
 
@@ -23,7 +25,7 @@ class Frozen:
         os.kill(self.app.pid, signal.SIGSTOP)
         assert wait_until(lambda: set(thread_states(self.app.pid).values()) == {"T"})
         names = {t["type"]: t["mt"] for t in lab.report(self.app.pid, "dumpheap -stat")["types"]}
-        lists = lab.reports(self.app.pid, [f"dumpheap -short -mt {names[t]}" for t in TYPES[app]])
+        lists = lab.reports(self.app.pid, [f"dumpheap -short -mt {names[t]}" for t in TYPES[app.split("@")[0]]])
         addresses = [r["objects"][0]["address"] for r in lists]
         self.commands = COMMANDS + [f"{verb} {a}" for a in addresses for verb in ("dumpobj", "gcroot")]
         self.live = lab.reports(self.app.pid, self.commands)
@@ -32,7 +34,7 @@ class Frozen:
         self.app.kill()
 
 
-@pytest.fixture(params=[("Roots", "workstation"), ("Types", "workstation"), ("Roots", "datas"), ("Roots", "segments")], ids="-".join, scope="module")
+@pytest.fixture(params=[("Roots", "workstation"), ("Types", "workstation"), ("Roots", "datas"), ("Roots", "segments")] + older("Roots"), ids="-".join, scope="module")
 def frozen(lab, request):
     frozen = Frozen(lab, *request.param)
     yield frozen
@@ -41,6 +43,8 @@ def frozen(lab, request):
 
 def without_target(report, notes=True):
     report = {k: v for k, v in report.items() if k != "target" and (notes or k != "incomplete")}
+    if "dac" in report:  # The same file, as seen from outside the process's file system.
+        report["dac"] = re.sub("^/proc/[0-9]+/root/", "/", report["dac"])
     return json.dumps(report, ensure_ascii=False)
 
 

@@ -6,9 +6,7 @@ import subprocess
 
 import pytest
 
-from lab import LIMIT
-
-MODE = "workstation"
+from lab import LIMIT, older
 
 
 class Heap:
@@ -39,15 +37,25 @@ class Heap:
         return self.dumpobj(objects[0]["address"])
 
 
-@pytest.fixture(scope="module", params=["core", "live"])
-def heap(lab, request):
-    target = lab.core("Types", MODE) if request.param == "core" else lab.app("Types", MODE).pid
-    return lab.once(("heap", request.param), lambda: Heap(lab, target))
+@pytest.fixture(scope="module", params=[("Types", "workstation")] + older("Types"), ids="-".join)
+def types(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def truth(lab):
-    return lab.app("Types", MODE).truth
+def core(lab, types):
+    return lab.core(*types)
+
+
+@pytest.fixture(scope="module", params=["core", "live"])
+def heap(lab, types, request):
+    target = lab.core(*types) if request.param == "core" else lab.app(*types).pid
+    return lab.once(("heap", *types, request.param), lambda: Heap(lab, target))
+
+
+@pytest.fixture(scope="module")
+def truth(lab, types):
+    return lab.app(*types).truth
 
 
 def field_of(report, name, declaring=None):
@@ -261,8 +269,8 @@ FORMATS = {2: "<?", 3: "<H", 4: "<b", 5: "<B", 6: "<h", 7: "<H", 8: "<i", 9: "<I
 
 
 @pytest.fixture(scope="module")
-def statics(lab):
-    return Statics(lab, lab.core("Types", MODE))
+def statics(lab, core):
+    return Statics(lab, core)
 
 
 def value_of(statics, name):
@@ -271,8 +279,8 @@ def value_of(statics, name):
     return struct.unpack(form, content[: struct.calcsize(form)])[0]
 
 
-def test_statics(lab, truth, statics):
-    heap = Heap(lab, lab.core("Types", MODE))
+def test_statics(lab, truth, core, statics):
+    heap = Heap(lab, core)
     wrong = []
     for name, theirs in truth["statics"].items():
         if theirs["kind"] == "value":
@@ -293,22 +301,22 @@ def test_statics(lab, truth, statics):
     assert not wrong, "\n".join(wrong)
 
 
-def test_statics_of_generic_instantiations_without_objects(lab, truth, statics):
+def test_statics_of_generic_instantiations_without_objects(lab, truth, core, statics):
     for name, value in truth["generic_statics"].items():
         if value.isdigit():
             assert value_of(statics, name) == int(value), name
         else:
-            assert lab.report(lab.core("Types", MODE), f"dumpobj {statics.slots[name, 0]}")["string"] == value, name
+            assert lab.report(core, f"dumpobj {statics.slots[name, 0]}")["string"] == value, name
 
 
-def test_thread_statics(lab, truth, statics):
+def test_thread_statics(lab, truth, core, statics):
     ids = {t["name"]: t["managed_id"] for t in truth["threads"]}
     for thread, values in truth["thread_statics"].items():
         for name, value in values.items():
             static, _, field = name.rpartition(".")
             if static == "App.Statics":
                 continue  # A primitive: linger says that its slot is not known.
-            report = lab.report(lab.core("Types", MODE), f"dumpobj {statics.slots[static, ids[thread]]}")
+            report = lab.report(core, f"dumpobj {statics.slots[static, ids[thread]]}")
             assert field_of(report, field)["value"] == str(value), (thread, name)
 
 
