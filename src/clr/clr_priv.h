@@ -104,6 +104,7 @@ struct lg_sources {
     struct lg_error *(*modules)(struct lg_clr *clr, lg_add_module *add);
     // What there is to know of one; false: it is none.
     bool (*module)(struct lg_clr *clr, uint64_t module, struct lg_module_facts *ret);
+    uint64_t (*module_type)(struct lg_clr *clr, uint64_t module, uint32_t token);
     bool (*module_types)(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
     bool (*module_instantiations)(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
     // Fields and statics of a type: may it have statics at all, what its class has, where its statics

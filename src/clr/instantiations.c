@@ -55,7 +55,10 @@ static void add_mt(struct lg_clr *clr, uint64_t mt)
     if (lg_mt_is_array(&m)) {
         if (m.flags & LG_MT_SZARRAY)
             add(known, mix(2, m.per_inst_info), mt);
-        return;
+        // A value type may have no object of its own.
+        mt = m.per_inst_info;
+        if ((mt & 2) || !lg_mt_read(clr, mt, &m) || lg_mt_is_array(&m))
+            return;
     }
     size_t count = lg_mt_arguments(clr, &m, args);
     if (count > 0)

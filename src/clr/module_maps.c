@@ -17,7 +17,8 @@ static bool read_block(struct lg_clr *clr, uint64_t address, struct map_block *r
            && lg_target_u32(clr->target, address + off->ModuleLookupMap_Count, &ret->count);
 }
 
-uint64_t lg_module_lookup(struct lg_clr *clr, uint64_t module, uint32_t map, uint32_t rid)
+// Entry `rid` of a map whose head lies at module + `map`; 0 if there is none.
+static uint64_t look_up(struct lg_clr *clr, uint64_t module, uint32_t map, uint32_t rid)
 {
     if (map == LG_NO_OFFSET)
         return 0;
@@ -33,6 +34,15 @@ uint64_t lg_module_lookup(struct lg_clr *clr, uint64_t module, uint32_t map, uin
         address = block.next;
     }
     return 0;
+}
+
+uint64_t lg_contracts_module_type(struct lg_clr *clr, uint64_t module, uint32_t token)
+{
+    bool is_ref = token >> 24 == LG_MD_TYPE_REF;
+    return look_up(clr, module,
+                   is_ref ? clr->off.Module_TypeRefToMethodTableMap
+                          : clr->off.Module_TypeDefToMethodTableMap,
+                   token & 0xffffff);
 }
 
 enum { PIECE = 512 };

@@ -248,6 +248,11 @@ uint64_t lg_module_corelib(struct lg_clr *clr)
     return lg_mt_read(clr, clr->info.object_mt, &m) ? m.module : 0;
 }
 
+uint64_t lg_module_type(struct lg_clr *clr, uint64_t module, uint32_t token)
+{
+    return clr->from.module_type ? clr->from.module_type(clr, module, token) : 0;
+}
+
 bool lg_module_types(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data)
 {
     return clr->from.module_types && clr->from.module_types(clr, module, each, data);

@@ -205,7 +205,7 @@ static uint64_t corelib_mt(struct lg_clr *clr, const char *name, uint64_t *slot)
         uint64_t corelib = lg_module_corelib(clr);
         const struct lg_metadata *md = corelib ? lg_module_metadata(clr, corelib) : NULL;
         uint32_t rid = md ? lg_metadata_find_type(md, 0, "System", name) : 0;
-        *slot = rid ? lg_module_lookup(clr, corelib, clr->off.Module_TypeDefToMethodTableMap, rid) : 0;
+        *slot = rid ? lg_module_type(clr, corelib, (uint32_t)LG_MD_TYPE_DEF << 24 | rid) : 0;
         *slot = *slot ? *slot : 1; // 1: asked, unknown
     }
     return *slot & ~UINT64_C(1);
@@ -221,17 +221,11 @@ static struct found primitive(struct lg_clr *clr, uint8_t element, const char *n
 static struct found class_of_token(const struct lg_sig_scope *scope, uint32_t token, bool is_reference,
                                    unsigned depth)
 {
-    const struct lg_offsets *off = &scope->clr->off;
     struct found found = { .is_reference = is_reference };
-    uint32_t rid = token & 0xffffff;
     struct lg_md_blob blob;
-    if (token >> 24 == LG_MD_TYPE_DEF) {
-        found.handle =
-            lg_module_lookup(scope->clr, scope->module, off->Module_TypeDefToMethodTableMap, rid);
-    } else if (token >> 24 == LG_MD_TYPE_REF) {
-        found.handle =
-            lg_module_lookup(scope->clr, scope->module, off->Module_TypeRefToMethodTableMap, rid);
-    } else if (token && lg_metadata_type_spec(scope->md, rid, &blob)) {
+    if (token >> 24 == LG_MD_TYPE_DEF || token >> 24 == LG_MD_TYPE_REF) {
+        found.handle = lg_module_type(scope->clr, scope->module, token);
+    } else if (token && lg_metadata_type_spec(scope->md, token & 0xffffff, &blob)) {
         struct lg_reader r = lg_reader(blob.at, blob.len);
         return resolve(scope, &r, depth + 1);
     }

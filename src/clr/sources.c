@@ -9,6 +9,7 @@ static const struct lg_sources contracts = {
     .thread_counts = lg_contracts_thread_counts,
     .modules = lg_contracts_modules,
     .module = lg_contracts_module,
+    .module_type = lg_contracts_module_type,
     .module_types = lg_contracts_module_types,
     .module_instantiations = lg_contracts_instantiations,
     .may_have_statics = lg_contracts_may_have_statics,
@@ -60,6 +61,7 @@ static unsigned replace(struct lg_clr *clr, bool dac)
         count++;
     }
     if (!maps_tokens(&clr->off)) {
+        from->module_type = dac ? lg_told_module_type : NULL;
         from->module_types = dac ? lg_told_module_types : NULL;
         from->module_instantiations = NULL;
         count++;
@@ -108,6 +110,7 @@ static struct lg_error *do_without(struct lg_clr *clr)
         .thread_counts = lg_told_thread_counts,
         .modules = lg_told_modules,
         .module = lg_told_module,
+        .module_type = lg_told_module_type,
         .module_types = lg_told_module_types,
         .may_have_statics = lg_told_may_have_statics,
         .class = lg_told_class,

@@ -16,6 +16,13 @@ struct lg_told {
     struct lg_map by_mt;   // -> 1 + number of the type; 0: it is none
     uint32_t count;
     struct lg_dac_type *chunks[CHUNKS];
+    LG_VEC(struct types_of *) modules;
+};
+
+struct types_of {
+    uint64_t module;
+    bool is_told;
+    struct lg_dac_module_types types;
 };
 
 // ---- the DAC ----
@@ -126,6 +133,35 @@ const struct lg_dac_type *lg_told_type(struct lg_clr *clr, uint64_t mt)
     return type;
 }
 
+static int by_token(const void *a, const void *b)
+{
+    const struct lg_dac_module_type *x = a, *y = b;
+    return (x->token > y->token) - (x->token < y->token);
+}
+
+const struct lg_dac_module_types *lg_told_types_of(struct lg_clr *clr, uint64_t module)
+{
+    struct lg_told *told = clr->told;
+    for (size_t i = 0; i < told->modules.len; i++) {
+        if (told->modules.at[i]->module == module)
+            return told->modules.at[i]->is_told ? &told->modules.at[i]->types : NULL;
+    }
+    struct types_of *of = calloc(1, sizeof(*of));
+    if (!of || !lg_vec_push(&told->modules, of)) {
+        free(of);
+        return NULL;
+    }
+    of->module = module;
+    struct lg_dac *dac = lg_told_begin(clr);
+    struct lg_error *err = dac ? lg_dac_module_types_read(dac, module, &of->types) : NULL;
+    lg_told_end(clr);
+    of->is_told = dac && !err;
+    lg_error_free(err);
+    if (of->types.len > 0)
+        qsort(of->types.at, of->types.len, sizeof(*of->types.at), by_token);
+    return of->is_told ? &of->types : NULL;
+}
+
 // ---- opening ----
 
 struct lg_error *lg_clr_told_open(struct lg_clr *clr, const struct lg_clr_options *options)
@@ -149,6 +185,11 @@ void lg_clr_told_close(struct lg_clr *clr)
     lg_error_free(told->none);
     free(told->file);
     lg_map_free(&told->by_mt);
+    for (size_t i = 0; i < told->modules.len; i++) {
+        lg_dac_module_types_deinit(&told->modules.at[i]->types);
+        free(told->modules.at[i]);
+    }
+    lg_vec_free(&told->modules);
     for (unsigned i = 0; i < CHUNKS && told->chunks[i]; i++)
         free(told->chunks[i]);
     pthread_mutex_destroy(&told->lock);

@@ -12,6 +12,10 @@
 // Thread-safe; the pointer stays valid.
 const struct lg_dac_type *lg_told_type(struct lg_clr *clr, uint64_t mt);
 
+// The types of a module that have been loaded, by token; NULL: not told. The pointer stays valid. For
+// one thread.
+const struct lg_dac_module_types *lg_told_types_of(struct lg_clr *clr, uint64_t module);
+
 // Under the lock: for requests of one thread while others may ask for types. `*ret` NULL, and the error
 // freed: there is no DAC.
 struct lg_dac *lg_told_begin(struct lg_clr *clr);

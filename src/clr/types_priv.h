@@ -155,8 +155,8 @@ bool lg_module_instantiations(struct lg_clr *clr, uint64_t module, lg_each_type 
 const char *lg_file_name(const char *path); // Behind the last slash.
 // What to call a module in "Module!0x0200001a": never NULL.
 const char *lg_module_label(struct lg_clr *clr, uint64_t module);
-// Entry `rid` of one of a module's lookup maps, whose head lies at module + `map`; 0 if there is none.
-uint64_t lg_module_lookup(struct lg_clr *clr, uint64_t module, uint32_t map, uint32_t rid);
+// The method table of a TypeDef or TypeRef of a module; 0 if there is none, or nobody tells.
+uint64_t lg_module_type(struct lg_clr *clr, uint64_t module, uint32_t token);
 // Where an RVA of a module's image lies; 0 if the image is unknown or has no such place.
 uint64_t lg_module_rva(struct lg_clr *clr, uint64_t module, uint32_t rva);
 // CoreLib: the module of System.Object; 0 if unknown.
