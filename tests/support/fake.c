@@ -66,24 +66,43 @@ static struct page *find_page(const struct fake *fake, uint64_t address)
     return i < fake->pages.len && fake->pages.at[i]->start == start ? fake->pages.at[i] : NULL;
 }
 
-static bool is_there(const struct page *page, unsigned i)
+// How many bytes from `from` on are there, up to `most`. Whole bytes of the bitmap at a time: targets
+// are read by the page, and fuzzers read a lot of them.
+static size_t bytes_there(const struct page *page, size_t from, size_t most)
 {
-    return page && page->there[i / 8] >> (i % 8) & 1;
+    size_t n = 0;
+    while (n < most) {
+        size_t at = from + n;
+        if (at % 8 == 0 && most - n >= 8 && page->there[at / 8] == 0xff)
+            n += 8;
+        else if (page->there[at / 8] >> (at % 8) & 1)
+            n++;
+        else
+            break;
+    }
+    return n;
+}
+
+static size_t read_bytes(const struct fake *fake, uint64_t address, void *buf, size_t len)
+{
+    size_t done = 0;
+    while (done < len && address + done >= address) {
+        uint64_t at = address + done;
+        const struct page *page = find_page(fake, at);
+        size_t left = len - done, room = PAGE - at % PAGE, want = left < room ? left : room;
+        size_t n = page ? bytes_there(page, at % PAGE, want) : 0;
+        if (n > 0)
+            memcpy((uint8_t *)buf + done, page->bytes + at % PAGE, n);
+        done += n;
+        if (n < want)
+            break;
+    }
+    return done;
 }
 
 static size_t fake_read(struct lg_target *target, uint64_t address, void *buf, size_t len)
 {
-    const struct fake *fake = (const struct fake *)target;
-    const struct page *page = NULL;
-    for (size_t i = 0; i < len; i++) {
-        uint64_t at = address + i;
-        if (!page || at % PAGE == 0)
-            page = at < address ? NULL : find_page(fake, at);
-        if (!is_there(page, at % PAGE))
-            return i;
-        ((uint8_t *)buf)[i] = page->bytes[at % PAGE];
-    }
-    return len;
+    return read_bytes((const struct fake *)target, address, buf, len);
 }
 
 static void fake_close(struct lg_target *target)
@@ -144,17 +163,33 @@ static struct page *make_page(struct fake *fake, uint64_t address)
     return page;
 }
 
+static void mark_there(struct page *page, size_t from, size_t len)
+{
+    for (size_t at = from; at < from + len;) {
+        if (at % 8 == 0 && from + len - at >= 8) {
+            page->there[at / 8] = 0xff;
+            at += 8;
+        } else {
+            page->there[at / 8] |= (uint8_t)(1 << at % 8);
+            at++;
+        }
+    }
+}
+
 static void write_bytes(struct lg_target *target, uint64_t address, const uint8_t *bytes, size_t len)
 {
     struct fake *fake = (struct fake *)target;
     assert(len <= UINT64_MAX - address);
-    struct page *page = NULL;
-    for (size_t i = 0; i < len; i++) {
-        uint64_t at = address + i;
-        if (!page || at % PAGE == 0)
-            page = make_page(fake, at);
-        page->bytes[at % PAGE] = bytes ? bytes[i] : 0;
-        page->there[at % PAGE / 8] |= (uint8_t)(1 << at % 8);
+    for (size_t done = 0; done < len;) {
+        size_t from = (address + done) % PAGE, left = len - done;
+        size_t n = left < PAGE - from ? left : PAGE - from;
+        struct page *page = make_page(fake, address + done);
+        if (bytes)
+            memcpy(page->bytes + from, bytes + done, n);
+        else
+            memset(page->bytes + from, 0, n);
+        mark_there(page, from, n);
+        done += n;
     }
 }
 
@@ -228,4 +263,48 @@ bool fake_word(struct lg_target *target, size_t i, uint64_t *address_ret)
         }
     }
     return false;
+}
+
+// ---- views ----
+
+struct view {
+    struct lg_target target;
+    const struct fake *of;
+    fake_reader *told;
+    void *data;
+};
+
+static size_t view_read(struct lg_target *target, uint64_t address, void *buf, size_t len)
+{
+    const struct view *view = (const struct view *)target;
+    if (view->told)
+        view->told(view->data, address, len);
+    return read_bytes(view->of, address, buf, len);
+}
+
+static void view_close(struct lg_target *target)
+{
+    free(target);
+}
+
+static const struct lg_target_ops view_ops = {
+    .read = view_read,
+    .close = view_close,
+};
+
+struct lg_target *fake_view(struct lg_target *fake, fake_reader *told, void *data)
+{
+    struct view *view = must(calloc(1, sizeof(*view)));
+    view->of = (const struct fake *)fake;
+    view->told = told;
+    view->data = data;
+    view->target.ops = &view_ops;
+    view->target.kind = fake->kind;
+    view->target.pid = fake->pid;
+    view->target.pause_ms = -1;
+    for (size_t i = 0; i < fake->ranges.len; i++)
+        must(lg_vec_push(&view->target.ranges, fake->ranges.at[i]) ? view : NULL);
+    for (size_t i = 0; i < fake->threads.len; i++)
+        must(lg_vec_push(&view->target.threads, fake->threads.at[i]) ? view : NULL);
+    return &view->target;
 }

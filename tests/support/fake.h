@@ -36,6 +36,11 @@ void fake_forget(struct lg_target *target, uint64_t address, size_t len);
 // A thread, stopped; `rsp` 0: without registers.
 void fake_thread(struct lg_target *target, uint32_t tid, uint64_t rip, uint64_t rsp);
 
+// Another target with the bytes, ranges and threads of `fake`, which it borrows: so that one fake is
+// built once, and opened and closed for each of many damages. `told` hears of each read; it may be NULL.
+typedef void fake_reader(void *data, uint64_t address, size_t len);
+struct lg_target *fake_view(struct lg_target *fake, fake_reader *told, void *data);
+
 // An ELF image that exports symbols: header, PT_LOAD, PT_DYNAMIC, build-id, GNU hash table, as the
 // dynamic linker of glibc leaves them. Takes the range [base, base + FAKE_IMAGE_SIZE), of which the
 // upper half is free for what the symbols point at; symbols may also lie anywhere else.
