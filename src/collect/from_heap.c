@@ -34,16 +34,41 @@ static void note_starts(void *self, uint64_t address, uint64_t bits)
     lg_index_add(build->graph->index, address, bits);
 }
 
+typedef LG_VEC(struct lg_span) span_list;
+
+static void free_spans(span_list *spans)
+{
+    lg_vec_free(spans);
+}
+
+// What of the segments is there to be read: the bounds of a damaged one may lead anywhere, and the index
+// takes memory for all that it is to cover.
+static bool find_spans(const struct lg_heap *heap, span_list *spans)
+{
+    const struct lg_target *target = heap->target;
+    for (size_t i = 0, k = 0; i < heap->segment_count && k < target->ranges.len;) {
+        const struct lg_segment *segment = &heap->segments[i];
+        const struct lg_range *range = &target->ranges.at[k];
+        uint64_t start = segment->start > range->start ? segment->start : range->start;
+        uint64_t end = range->start + range->saved;
+        end = segment->end < end ? segment->end : end;
+        if (start < end && range->access & LG_READ
+            && !lg_vec_push(spans, ((struct lg_span){ start, end })))
+            return false;
+        if (range->end < segment->end)
+            k++;
+        else
+            i++;
+    }
+    return true;
+}
+
 static struct lg_error *build_index(struct build *build)
 {
-    size_t count;
-    const struct lg_segment *segments = lg_clr_segments(lg_heap_clr(build->heap), &count);
-    _cleanup_free_ struct lg_span *spans = calloc(count + 1, sizeof(*spans));
-    if (!spans)
+    _cleanup_(free_spans) span_list spans = { 0 };
+    if (!find_spans(build->heap, &spans))
         return &lg_no_memory;
-    for (size_t i = 0; i < count; i++)
-        spans[i] = (struct lg_span){ segments[i].start, segments[i].end };
-    struct lg_error *err = lg_index_new(spans, count, &build->graph->index);
+    struct lg_error *err = lg_index_new(spans.at, spans.len, &build->graph->index);
     struct lg_pass pass = { .starts = note_starts, .self = build };
     if (!err)
         err = lg_heap_pass(build->heap, &pass, &build->graph->walk);
