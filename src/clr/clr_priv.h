@@ -93,7 +93,7 @@ struct lg_class;
 struct lg_static_bases;
 struct lg_module_facts;
 typedef void (*lg_each_type)(void *data, uint32_t rid, uint64_t handle);
-typedef bool lg_add_module(struct lg_clr *clr, uint64_t module); // False: it is none.
+typedef bool lg_add_module(struct lg_clr *clr, uint64_t module); // False: it is none, or known.
 struct lg_sources {
     // info.free_mt and the other three.
     struct lg_error *(*well_known)(struct lg_clr *clr);
@@ -183,6 +183,8 @@ void lg_clr_statics_close(struct lg_clr *clr);                     // statics.c
 void lg_clr_memory_close(struct lg_clr *clr);                      // memory.c
 LG_MUST_CHECK struct lg_error *lg_clr_gc_open(struct lg_clr *clr); // gc.c: variables, heaps, segments
 void lg_clr_gc_close(struct lg_clr *clr);
+// An error unless the GC's variables and heaps are known: a core may lack them.
+LG_MUST_CHECK struct lg_error *lg_clr_gc_needed(const struct lg_clr *clr);
 LG_MUST_CHECK struct lg_error *
 lg_clr_threads_open(struct lg_clr *clr); // threads.c: threads, alloc contexts
 

@@ -73,8 +73,9 @@ static struct lg_field_desc decode(const uint8_t bytes[LG_FIELD_DESC])
     };
 }
 
-static struct lg_error *decode_all(const struct lg_mt *m, const uint8_t *bytes, size_t count,
-                                   struct lg_own_fields *ret)
+// The first `instance` are instance fields, the others statics: so the numbers can be told to fit.
+static struct lg_error *decode_all(const struct lg_mt *m, const uint8_t *bytes, size_t instance,
+                                   size_t count, struct lg_own_fields *ret)
 {
     _cleanup_free_ struct lg_field_desc *at = calloc(count, sizeof(*at));
     if (!at)
@@ -86,6 +87,10 @@ static struct lg_error *decode_all(const struct lg_mt *m, const uint8_t *bytes, 
                                 "FieldDesc %zu of method table %#jx: belongs to %#jx; its layout is not "
                                 "the one known of .NET 10",
                                 i, (uintmax_t)m->canonical, (uintmax_t)at[i].enclosing);
+        if (at[i].is_static != (i >= instance))
+            return lg_error_new(
+                LG_ERR_CORRUPT, "FieldDesc %zu of method table %#jx: %s, and the class says otherwise",
+                i, (uintmax_t)m->canonical, at[i].is_static ? "is static" : "is no static");
     }
     *ret = (struct lg_own_fields){ lg_steal(at), count };
     return NULL;
@@ -106,7 +111,7 @@ struct lg_error *lg_field_descs_read(struct lg_clr *clr, const struct lg_mt *m, 
     if (!lg_target_read_all(clr->target, c->list + skip * LG_FIELD_DESC, bytes, count * LG_FIELD_DESC))
         return lg_error_new(LG_ERR_FAULT, "FieldDescs of method table %#jx: not readable",
                             (uintmax_t)m->canonical);
-    return decode_all(m, bytes, count, ret);
+    return decode_all(m, bytes, instance - skip, count, ret);
 }
 
 struct lg_error *lg_own_fields_read(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m,

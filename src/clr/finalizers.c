@@ -51,6 +51,9 @@ struct lg_error *lg_clr_finalizer_queues(struct lg_clr *clr, const struct lg_fin
 {
     if (!clr->finalizers_read) {
         clr->finalizers.len = 0;
+        struct lg_error *missing = lg_clr_gc_needed(clr);
+        if (missing)
+            return lg_error_context(missing, "finalization queues");
         for (size_t heap = 0; heap < clr->gc_heaps.len; heap++) {
             struct lg_error *err = read_queue(clr, heap);
             if (err)

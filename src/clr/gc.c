@@ -346,6 +346,14 @@ struct lg_error *lg_clr_gc_open(struct lg_clr *clr)
     return err ? err : read_contexts(clr);
 }
 
+struct lg_error *lg_clr_gc_needed(const struct lg_clr *clr)
+{
+    if (clr->gc && clr->gc_heaps.len > 0)
+        return NULL;
+    return lg_error_new(LG_ERR_UNSUPPORTED, "%s",
+                        clr->heap_missing ? clr->heap_missing : "the GC's variables are unknown");
+}
+
 void lg_clr_gc_close(struct lg_clr *clr)
 {
     free(clr->gc);

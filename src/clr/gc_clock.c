@@ -121,6 +121,9 @@ static bool bounds(const struct lg_clr *clr, uint64_t *start, uint64_t *end)
 struct lg_error *lg_clr_gc_clock(struct lg_clr *clr, struct lg_gc_clock *ret)
 {
     uint64_t start, end;
+    struct lg_error *missing = lg_clr_gc_needed(clr);
+    if (missing)
+        return missing;
     if (!bounds(clr, &start, &end))
         return lg_error_new(LG_ERR_UNSUPPORTED, "the GC's variables are not in writable memory");
     _cleanup_free_ uint8_t *bytes = malloc(end - start);

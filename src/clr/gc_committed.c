@@ -50,6 +50,9 @@ static struct lg_error *add_free(struct lg_clr *clr, size_t heap, struct lg_gc_c
 struct lg_error *lg_clr_gc_committed(struct lg_clr *clr, struct lg_gc_committed *ret)
 {
     struct lg_gc_committed sum = { 0 };
+    struct lg_error *missing = lg_clr_gc_needed(clr);
+    if (missing)
+        return missing;
     for (size_t i = 0; i < clr->segments.len; i++) {
         const struct lg_segment *s = &clr->segments.at[i];
         *(s->generation == LG_FOH ? &sum.frozen : &sum.in_use) +=

@@ -156,7 +156,9 @@ static struct lg_error *add_handle_tables(struct lg_clr *clr)
 
 struct lg_error *lg_gc_native_heaps_read(struct lg_clr *clr)
 {
-    struct lg_error *err = read_bookkeeping(clr);
+    struct lg_error *err = lg_clr_gc_needed(clr);
+    if (!err)
+        err = read_bookkeeping(clr);
     if (!err)
         err = read_free(clr);
     for (size_t heap = 0; !err && heap < clr->gc_heaps.len; heap++)

@@ -287,7 +287,9 @@ struct lg_error *lg_clr_handles(struct lg_clr *clr, const struct lg_handle **ret
     if (!clr->handles_read) {
         clr->handles.len = clr->handle_segments.len = 0;
         struct reading r = { .clr = clr };
-        struct lg_error *err = read_maps(&r);
+        struct lg_error *err = lg_clr_gc_needed(clr);
+        if (!err)
+            err = read_maps(&r);
         lg_map_free(&r.seen);
         if (!err)
             err = check_objects(clr);

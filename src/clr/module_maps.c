@@ -83,14 +83,18 @@ bool lg_contracts_module_types(struct lg_clr *clr, uint64_t module, lg_each_type
     return true;
 }
 
-// One chain of entries; adds to `seen`. False if it cannot be followed to its end.
+// One chain of entries; adds to `seen`. False if it cannot be followed to its end: one that comes back
+// to an entry that was met 1, 2, 4, 8, … entries ago goes in circles.
 static bool walk_chain(struct lg_clr *clr, uint64_t entry, uint32_t *seen,
                        void (*each)(void *data, uint32_t rid, uint64_t handle), void *data)
 {
     enum { ENTRIES_MAX = 1 << 22 };
     const struct lg_offsets *off = &clr->off;
-    uint64_t value;
-    while (entry && !(entry & 1)) {
+    uint64_t value, met = 0;
+    for (uint32_t n = 1; entry && !(entry & 1); n++) {
+        if (entry == met)
+            return false;
+        met = n & (n - 1) ? met : entry;
         if ((*seen)++ >= ENTRIES_MAX
             || !lg_target_u64(clr->target, entry + off->EETypeHashTable_VolatileEntryValue, &value))
             return false;

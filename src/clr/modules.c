@@ -17,6 +17,7 @@ enum {
 struct module {
     struct lg_module_facts facts;
     const char *label;
+    bool is_listed; // by the AppDomain
     bool metadata_read, has_metadata;
     struct lg_metadata metadata;
     void *bytes; // of the metadata
@@ -217,10 +218,14 @@ const char *lg_module_label(struct lg_clr *clr, uint64_t module)
 
 // ---- the AppDomain's list ----
 
+// A list that bites its tail comes to modules that it has told already.
 static bool list_module(struct lg_clr *clr, uint64_t address)
 {
     struct module *m = find_module(clr, address);
-    return m && lg_vec_push(&clr->modules->listed, &m->facts.module);
+    if (!m || m->is_listed || !lg_vec_push(&clr->modules->listed, &m->facts.module))
+        return false;
+    m->is_listed = true;
+    return true;
 }
 
 struct lg_error *lg_clr_modules(struct lg_clr *clr, const struct lg_module *const **ret,
@@ -228,6 +233,8 @@ struct lg_error *lg_clr_modules(struct lg_clr *clr, const struct lg_module *cons
 {
     if (!clr->modules->list_read) {
         clr->modules->listed.len = 0;
+        for (size_t i = 0; i < clr->modules->all.len; i++)
+            clr->modules->all.at[i]->is_listed = false;
         struct lg_error *err =
             clr->from.modules ? clr->from.modules(clr, list_module)
                               : lg_error_new(LG_ERR_UNSUPPORTED,

@@ -143,7 +143,9 @@ struct lg_error *lg_contracts_modules(struct lg_clr *clr, lg_add_module *add)
         lg_target_u64(clr->target, block + clr->off.ArrayListBlock_Next, &block);
     }
     if (unread + left > 0)
-        lg_target_note(clr->target, "%u of the %u assemblies that the runtime lists cannot be read.",
-                       unread + left, count);
+        lg_target_note(
+            clr->target,
+            "%u of the %u assemblies that the runtime lists cannot be read, or are told twice.",
+            unread + left, count);
     return NULL;
 }
