@@ -8,6 +8,7 @@ WHAT: stat     dumpheap -stat of a core, whole process, against ClrMD's loop wit
       gcroot   gcroot of the far object, whole process, heaps with and without locality
       small    ps, eeheap -gc, dumpheap -stat of small processes, whole process
       pause    how long the target stands still, by its size
+      peers    how long a busy thread of a target with a heap of 1 GB can not run: linger, createdump --full, a gcdump
       vadump   a native process of 3 GB in 2,000 mappings: how long it stands still, and the whole process
       alive    dumpheap -stat -live and retained of a core, whole process
 All by default. Run it on an idle machine: rounds of linger and peer alternate, so that what disturbs one
@@ -23,6 +24,8 @@ import subprocess
 import sys
 import time
 
+import gcdump
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/dotnet"
 
@@ -36,7 +39,7 @@ class App:
     """One test app, started, with the truth it prints; ended by its pid."""
 
     def __init__(self, name, *args, **env):
-        self.process = subprocess.Popen([OUT / name / name, *args], stdout=subprocess.PIPE, text=True,
+        self.process = subprocess.Popen([OUT / name / name, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env={**os.environ, **env})
         self.truth = json.loads(self.process.stdout.readline())
         self.pid = str(self.process.pid)
@@ -47,6 +50,12 @@ class App:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+    def gap(self):
+        """Of an app with --ticks: how long its busy thread stood still at most since this was asked last, in ms."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
 
     def rss(self):
         return int(pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * 4096
@@ -159,6 +168,34 @@ def bench_pause(o):
                   f"longest {max(pauses):6.2f} ms, allowed {allowed:.1f} ms", flush=True)
 
 
+def bench_peers(o):
+    dump = o.work / "peers.core"
+    reported = []
+
+    def linger():
+        reported.append(json.loads(seconds(o.linger, "dumpheap", app.pid, "-stat", "--json")[2])["target"]["pause_ms"])
+
+    def full():
+        subprocess.run([createdump(), "--full", "-f", dump, app.pid], check=True, stdout=subprocess.DEVNULL)
+        dump.unlink()
+
+    ways = {"nothing": lambda: time.sleep(1), "linger dumpheap -stat": linger, "gcdump": lambda: gcdump.collect(app.pid),
+            "createdump --full": full}
+    gaps = {name: [] for name in ways}
+    with App("HeapGen", "--nodes", str(o.peer_nodes), "--ticks") as app:
+        print(f"heap of {o.peer_nodes * 48 / 1e9:.2f} GB, {app.rss() / 1e9:.2f} GB resident", flush=True)
+        for _ in range(o.rounds):
+            for name, look in ways.items():
+                app.gap()
+                look()
+                gaps[name].append(app.gap())
+    ours = statistics.median(gaps["linger dumpheap -stat"])
+    for name, ms in gaps.items():
+        print(f"{name:24} a busy thread stood still {statistics.median(ms):10.2f} ms, at least {min(ms):.2f}, at most {max(ms):.2f}"
+              f"   {statistics.median(ms) / ours:8.1f} x linger", flush=True)
+    print(f"{'':24} linger itself says {statistics.median(reported):.2f} ms, at most {max(reported):.2f}", flush=True)
+
+
 MAPPED = """
 import ctypes, sys, time
 libc = ctypes.CDLL(None)
@@ -211,6 +248,7 @@ def main():
     parser.add_argument("--linger", default=ROOT / "build/release/linger")
     parser.add_argument("--nodes", default="10000000,30000000")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peer-nodes", type=int, default=(1 << 30) // 48)
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/tmp/linger-bench"))
     parser.add_argument("what", nargs="*")
     o = parser.parse_args()
@@ -219,7 +257,7 @@ def main():
     for project in "bench/apps/HeapGen", "tests/e2e/apps/Leak", "tests/e2e/oracle":
         build(project)
     benches = {"stat": bench_stat, "live": bench_live, "gcroot": bench_gcroot, "small": bench_small,
-               "pause": bench_pause, "vadump": bench_vadump, "alive": bench_alive}
+               "pause": bench_pause, "peers": bench_peers, "vadump": bench_vadump, "alive": bench_alive}
     print(f"load average {os.getloadavg()[0]:.2f}, {len(os.sched_getaffinity(0))} processors")
     for what in o.what or benches:
         benches[what](o)

@@ -1,10 +1,14 @@
-// Builds a heap of a known shape, prints the truth about it, and blocks.  HeapGen [--shape seq|web] [--nodes N] [--seconds N]
+// Builds a heap of a known shape, prints the truth about it, and blocks.  HeapGen [--shape seq|web] [--nodes N] [--seconds N] [--ticks]
 //
 // seq: nodes allocated in order, each referring to its neighbours: good locality. A binary tree (node i refers to 2i+1 and
 //      2i+2) whose nodes also form a list, like a large collection that was filled once.
 // web: one random graph; each node refers to three others, chosen so that all are reachable from the first: no locality.
+// With --ticks a thread looks at the clock without a break: for every line that is read, the longest time in ms in which it could not is
+// printed, since the last such line.
 // The far object hangs on the node that a breadth-first search from the root reaches last.
 using System;
+using System.Diagnostics;
+using System.Globalization;
 using System.Runtime;
 using System.Threading;
 using static Truth;
@@ -123,6 +127,27 @@ static class Program
         nodes = null;
     }
 
+    static double longest;
+
+    static void Tick()
+    {
+        for (long last = Stopwatch.GetTimestamp(); ;)
+        {
+            long now = Stopwatch.GetTimestamp();
+            double gap = (now - last) * 1e3 / Stopwatch.Frequency;
+            if (gap > Volatile.Read(ref longest))
+                Volatile.Write(ref longest, gap);
+            last = now;
+        }
+    }
+
+    static void TellGaps()
+    {
+        new Thread(Tick) { IsBackground = true }.Start();
+        while (Console.ReadLine() != null)
+            Console.WriteLine(Interlocked.Exchange(ref longest, 0).ToString("F3", CultureInfo.InvariantCulture));
+    }
+
     static void Main(string[] args)
     {
         int count = Math.Max(Option(args, "--nodes", 1000000), 10);
@@ -145,6 +170,8 @@ static class Program
         });
         teller.Start();
         teller.Join();
+        if (Array.IndexOf(args, "--ticks") >= 0)
+            TellGaps();
         Block(args, 1800);
     }
 }
