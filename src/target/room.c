@@ -5,16 +5,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "target/proc.h"
 #include "util/cleanup.h"
 
 enum {
     MB = 1 << 20,
+    PAGE = 4096,
     RESERVE = 8 * MB,        // Kernel structures of the copy, and what cannot be told.
     SAMPLE_MS = 20,          // Of processor time.
-    WRITES_PER_CPU = 512,    // MB that a busy processor makes dirty in a second (docs/performance.md).
+    TRIAL = 4 * MB,          // Written to find out how fast a processor can,
+    WRITES_MOST = 8192,      // which is no faster than this, in MB a second.
     READS = 1000,            // MB of a copy that are read in a second, or more,
     READ_MS = 250,           // and what is read anyway.
     PAUSE_US_PER_GB = 20000, // docs/performance.md
@@ -173,6 +177,33 @@ static uint64_t busy_thousandths(int pid)
     return ns > 0 ? (uint64_t)ns / (SAMPLE_MS * 1000) : 0;
 }
 
+static double processor_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+uint64_t lg_room_write_rate(void)
+{
+    uint64_t most = (uint64_t)WRITES_MOST * MB;
+    _cleanup_close_ int fd = memfd_create("trial", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, TRIAL) != 0)
+        return most;
+    // Pages of a file that are there, and private to us as soon as they are written to: what a write
+    // costs after a fork, without one.
+    volatile uint8_t *pages = mmap(NULL, TRIAL, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    if (pages == MAP_FAILED)
+        return most;
+    bool is_writable = mprotect((void *)pages, TRIAL, PROT_READ | PROT_WRITE) == 0;
+    double start = processor_seconds();
+    for (size_t at = 0; is_writable && at < TRIAL; at += PAGE)
+        pages[at] = 1;
+    double rate = TRIAL / (processor_seconds() - start);
+    munmap((void *)pages, TRIAL);
+    return is_writable && rate < (double)most ? (uint64_t)rate : most; // Infinite is not less.
+}
+
 void lg_room_measure(int pid, int proc, struct lg_room *ret)
 {
     char status[LG_PROC_TEXT];
@@ -186,7 +217,8 @@ void lg_room_measure(int pid, int proc, struct lg_room *ret)
     if (ret->left >= most)
         return;
     double seconds = lg_room_read_ms(ret->private_bytes) / 1000;
-    uint64_t written = (uint64_t)((double)busy_thousandths(pid) / 1000 * WRITES_PER_CPU * seconds * MB);
+    uint64_t written =
+        (uint64_t)((double)(busy_thousandths(pid) * lg_room_write_rate()) / 1000 * seconds);
     uint64_t likely = RESERVE + ret->page_tables + written;
     ret->needed = likely < most ? likely : most;
 }

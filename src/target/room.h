@@ -2,7 +2,8 @@
 //
 //     at once    page tables, charged to the process's own control group while it clones
 //     later      every page that the process writes to while the copy is there: at most all that is
-//                private to it, likely what its processors can write to in the time that reading takes
+//                private to it, and what its processors can write to in the time that reading takes,
+//                if they did nothing else: each page is copied first, and how fast is tried out
 //
 // Where a limit is in the way (of a control group or of the machine), the kernel kills for it; the copy
 // first, once it is there, but the process itself while it makes it. So that is asked before. Strict
@@ -22,6 +23,10 @@ struct lg_room {
 
 // Of process `pid`, whose /proc/PID is open as `proc`. Where room is short, watches it for some 20 ms.
 void lg_room_measure(int pid, int proc, struct lg_room *ret);
+
+// Bytes of pages that one processor can write to in a second of its time if each is copied first, at
+// most: tried out, with 4 MB, which takes some 3 ms.
+uint64_t lg_room_write_rate(void);
 
 // As `left` above.
 uint64_t lg_room_left(int proc);
