@@ -222,3 +222,50 @@ def test_linger_is_killed_while_its_target_is_stopped(lab):
         assert_untouched(app)
     finally:
         app.kill()
+
+
+@pytest.fixture
+def group(lab):
+    """A control group whose memory can be limited, and the names of its files."""
+    for root, limit, usage in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"), ("/sys/fs/cgroup", "memory.max", "memory.current")):
+        folder = pathlib.Path(root) / lab.folder.name
+        try:
+            folder.mkdir()
+        except OSError:
+            continue
+        if (folder / limit).exists():
+            yield folder, limit, usage
+            wait_until(lambda: not (folder / "cgroup.procs").read_text().strip())
+            folder.rmdir()
+            return
+        folder.rmdir()
+    pytest.skip("no control group with a memory limit can be made here")
+
+
+def kills_in(folder):
+    """By the kernel, for want of memory."""
+    texts = [path.read_text() for path in (folder / "memory.oom_control", folder / "memory.events") if path.exists()]
+    return sum(int(line.split()[1]) for text in texts for line in text.splitlines() if line.startswith("oom_kill "))
+
+
+@pytest.mark.parametrize("objects, is_copied", [(200000, False), (1500000, True)])
+def test_a_target_at_95_percent_of_its_memory_limit(lab, group, objects, is_copied):
+    """It is not killed, and the answer is what it is without a limit. A small one, with less than 10 MB left, is read as it stands still; a
+    big one is copied."""
+    folder, limit, usage = group
+    join = ["sh", "-c", f'echo $$ >{folder}/cgroup.procs && exec "$@"', "sh"]
+    app = lab.start("Leak", arguments=["--objects", objects], host=join)
+    try:
+        unlimited = lab.report(app.pid, "dumpheap -stat")
+        held = int((folder / usage).read_text())
+        (folder / limit).write_text(str(held * 100 // 95))
+        for _ in range(3):
+            report = lab.report(app.pid, "dumpheap -stat")
+            assert report["types"] == unlimited["types"]
+            assert report["total_count"] > objects
+            assert len(report["incomplete"]) == (not is_copied)
+            assert is_copied or "stands still while it is read" in report["incomplete"][0]
+            assert_untouched(app)
+        assert kills_in(folder) == 0
+    finally:
+        app.kill()

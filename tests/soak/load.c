@@ -3,7 +3,7 @@
 //     load PORT CONNECTIONS SECONDS FILE
 //
 // So many connections that are kept alive, each of which sends its next request as soon as it has its
-// answer: 99 times /alloc?n=200, whose answer is known once it has been had, then /order?customer=x. It
+// answer: 999 times /alloc?n=200, whose answer is known once it has been had, then /order?customer=x. It
 // ends with its standard input, or after so many seconds; requests under way are still answered.
 //
 // FILE gets 16 bytes a request: when it was sent (CLOCK_REALTIME, ns), how long it took (us), its HTTP
@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 256, ORDER_EVERY = 100, ANSWER = 4096, PATIENCE_MS = 30000 };
+enum { CONNECTIONS_MAX = 256, ORDER_EVERY = 1000, ANSWER = 4096, PATIENCE_MS = 30000 };
 
 struct record {
     uint64_t sent;
