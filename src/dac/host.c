@@ -15,7 +15,8 @@
 #include "util/cancel.h"
 #include "util/error.h"
 
-enum { TIMEOUT_MS = 30000, SLICE_MS = 100, STARTS_MAX = 4, MEMORY_DEFAULT = 2 };
+enum { TIMEOUT_MS = 30000, SLICE_MS = 100, MEMORY_DEFAULT = 2 };
+enum { STARTS_MAX = 4, ALL_STARTS_MAX = 64, LONG_LIFE = 64 };
 
 // ---- the end of a helper ----
 
@@ -226,6 +227,8 @@ static struct lg_error *request(struct lg_dac *dac, enum lg_dac_message kind,
             err = keep_part(dac);
             break;
         case LG_DAC_ANSWER:
+            if (++dac->answers == LONG_LIFE) // What fails now and then only is not given up soon.
+                dac->starts = 0;
             return reply->len >= sizeof(struct lg_dac_answer) ? NULL : nonsense(dac);
         case LG_DAC_FAILED:
             return failed(dac);
@@ -263,6 +266,7 @@ static struct lg_error *fork_helper(struct lg_dac *dac, int file)
         .cpu_seconds = dac->options.timeout_ms / 1000 * 10 + 10,
     };
     dac->rss = own_rss();
+    dac->answers = 0;
     dac->pid = fork();
     if (dac->pid == 0)
         lg_dac_helper(&options);
@@ -277,8 +281,10 @@ static struct lg_error *fork_helper(struct lg_dac *dac, int file)
 
 static struct lg_error *start(struct lg_dac *dac)
 {
-    if (dac->starts++ >= STARTS_MAX)
-        return lg_error_new(LG_ERR_CORRUPT, "the DAC failed %d times", STARTS_MAX);
+    if (dac->starts >= STARTS_MAX || dac->all_starts >= ALL_STARTS_MAX)
+        return lg_error_new(LG_ERR_CORRUPT, "the DAC failed %u times", dac->all_starts);
+    dac->starts++;
+    dac->all_starts++;
     _cleanup_close_ int file = -1;
     _cleanup_free_ char *path = NULL;
     struct lg_error *err = lg_dac_find(&dac->image, dac->options.version, dac->given, &file, &path);
@@ -335,6 +341,15 @@ const char *lg_dac_path(const struct lg_dac *dac)
 }
 
 // ---- calls ----
+
+// Sends a request to the helper, which is started if none runs.
+static struct lg_error *ask(struct lg_dac *dac, enum lg_dac_message kind, const void *question,
+                            size_t size)
+{
+    struct lg_dac_piece piece = { question, size };
+    struct lg_error *err = dac->socket < 0 ? start(dac) : NULL;
+    return err ? err : request(dac, kind, &piece, 1);
+}
 
 // What has been written of a message to the helper.
 struct message {
@@ -411,10 +426,7 @@ struct lg_error *lg_dac_steps(struct lg_dac *dac, struct lg_dac_step *steps, siz
     }
     if (!fits)
         return lg_error_new(LG_ERR_USAGE, "too much for one call of the DAC");
-    struct lg_error *err = dac->socket < 0 ? start(dac) : NULL;
-    struct lg_dac_piece piece = { message.bytes, message.len };
-    if (!err)
-        err = request(dac, LG_DAC_CALL, &piece, 1);
+    struct lg_error *err = ask(dac, LG_DAC_CALL, message.bytes, message.len);
     if (err)
         return err;
     size_t at = 0;
@@ -448,11 +460,8 @@ void lg_dac_release(struct lg_dac *dac, uint32_t object)
 static struct lg_error *simple_request(struct lg_dac *dac, enum lg_dac_message kind,
                                        const void *question, size_t size, int32_t *hresult_ret)
 {
-    struct lg_dac_piece piece = { question, size };
     struct lg_dac_answer answer;
-    struct lg_error *err = dac->socket < 0 ? start(dac) : NULL;
-    if (!err)
-        err = request(dac, kind, &piece, 1);
+    struct lg_error *err = ask(dac, kind, question, size);
     if (err)
         return err;
     memcpy(&answer, dac->reply.bytes, sizeof(answer));

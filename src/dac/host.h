@@ -22,8 +22,9 @@ struct lg_dac {
 
     int socket; // -1: no helper runs
     int pid;
-    uint64_t rss;    // Of linger when the helper came from it.
-    unsigned starts; // Of helpers.
+    uint64_t rss;                // Of linger when the helper came from it.
+    unsigned starts, all_starts; // Of helpers, since one lived long; ever.
+    unsigned answers;            // Of the one that runs.
     struct lg_dac_reply reply;
     LG_VEC(uint8_t) parts; // Of the request before: the items of its list.
 

@@ -474,6 +474,10 @@ static struct lg_error *collect_types(struct dump *d)
     if (!err && d->clr)
         err = lg_heap_stats(heap, &(struct lg_walk_filter){ 0 }, &stats, &walked);
     lg_type_stats_deinit(&stats);
+    const struct lg_static *statics; // Finds instantiations without an object.
+    size_t static_count;
+    if (!err && d->clr)
+        err = lg_clr_statics(d->clr, &statics, &static_count);
     uint32_t count = d->clr ? lg_clr_type_count(d->clr) : 0;
     for (uint32_t i = 0; i < count && !err; i++)
         add_type(d, lg_clr_type_at(d->clr, i)->mt);

@@ -1,0 +1,149 @@
+"""What a runtime's own DAC tells (src/dac/facts.h) against what linger reads without it, on the same frozen process: where
+both know a thing, they agree.
+
+What the DAC is known to tell otherwise is named here, and nothing else is let through.
+"""
+import collections
+import contextlib
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from lab import LIMIT, clean_environment
+
+TARGETS = [("Types", "workstation", "live"), ("Roots", "workstation", "live"), ("Plugins", "workstation", "live"), ("Web", "server", "live"),
+           ("Web", "datas", "live"), ("Roots", "segments", "live"), ("Types", "workstation", "core")]
+every = pytest.mark.parametrize("told", TARGETS, indirect=True, ids="-".join)
+
+KEYS = {"field": 2, "loaded": 3, "context": 2, "mine": 3}  # How many columns name the thing; the rest is what is told of it.
+
+
+class Told:
+    """The records of dacdump: kind -> who -> key -> the rest."""
+
+    def __init__(self, text):
+        self.of = collections.defaultdict(lambda: {"dac": {}, "clr": {}})
+        for line in text.splitlines():
+            who, kind, *rest = line.split("\t")
+            keys = KEYS.get(kind, 1)
+            self.of[kind][who][tuple(rest[:keys])] = tuple(rest[keys:])
+
+    def pairs(self, kind):
+        """(key, what the DAC tells, what linger tells); None: nothing."""
+        dac, clr = self.of[kind]["dac"], self.of[kind]["clr"]
+        return [(key, dac.get(key), clr.get(key)) for key in dac.keys() | clr.keys()]
+
+    def name(self, mt):
+        return self.of["name"]["clr"][(mt,)][0]
+
+
+@contextlib.contextmanager
+def stopped(app):
+    """Method tables lie in shared memory (W^X), which a copy of the process shares: what is loaded meanwhile is there, too."""
+    os.kill(app.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(app.pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def told(lab, request):
+    name, mode, kind = request.param
+
+    def run():
+        app = lab.app(name, mode)
+        target = app.pid if kind == "live" else lab.core(name, mode)
+        with app.looked_at, stopped(app):
+            done = subprocess.run([str(lab.support("dacdump")), str(target)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  stdin=subprocess.DEVNULL, timeout=LIMIT, env=clean_environment())
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        return Told(done.stdout)
+    return lab.once(("dacdump", *request.param), run)
+
+
+@every
+@pytest.mark.parametrize("kind, least", [("known", 1), ("gc", 1), ("heap", 1), ("segment", 4), ("context", 1), ("counts", 1), ("thread", 2),
+                                         ("module", 5), ("loaded", 300), ("mine", 2)])
+def test_the_same_is_told(told, kind, least):
+    pairs = told.pairs(kind)
+    differ = [(key, dac, clr) for key, dac, clr in pairs if dac != clr]
+    assert not differ, f"{len(differ)} of {len(pairs)}: {differ[:5]}"
+    assert len(pairs) >= least
+
+
+@every
+def test_types_are_the_same(told):
+    """All but the EEClass, in whose place the DAC of .NET 9 and later has the canonical method table."""
+    pairs = told.pairs("type")
+    differ = [(key, dac, clr) for key, dac, clr in pairs if not dac or not clr or (dac[0], *dac[2:]) != (clr[0], *clr[2:])]
+    assert not differ, f"{len(differ)} of {len(pairs)}: {differ[:5]}"
+    assert len(pairs) > 400
+
+
+@every
+def test_fields_are_the_same(told):
+    """A static in the image (RVA) is like any other to the DAC. Of what type a field is, it does not tell of some instantiations
+    (Nullable<T>); in a generic type it tells the canonical one. linger does not tell of pointers and arrays of several ranks."""
+    wrong, approximate = [], 0
+    pairs = told.pairs("field")
+    for (mt, token), dac, clr in pairs:
+        if not dac or not clr:
+            wrong.append((mt, token, dac, clr))
+            continue
+        offset, element, kind, type_mt, address, there = dac
+        if clr[2] == "rva":
+            kind, address, there = clr[2], clr[4], clr[5]
+        if clr[3] != type_mt and ("0" in (clr[3], type_mt) or "<" in told.name(mt)):
+            type_mt, approximate = clr[3], approximate + 1
+        if (offset, element, kind, type_mt, address, there) != clr:
+            wrong.append((told.name(mt), token, dac, clr))
+    assert not wrong, f"{len(wrong)} of {len(pairs)}: {wrong[:5]}"
+    assert len(pairs) > 1000 and approximate < len(pairs) / 10
+    kinds = collections.Counter(clr[2] for _, _, clr in pairs)
+    assert kinds["instance"] > 500 and kinds["static"] > 100 and kinds["thread"] >= 2
+    assert sum(clr[5] != "0" for _, _, clr in pairs) > 20  # Statics with objects in them.
+
+
+# ---- names ----
+
+def shown(text):
+    """``System.Collections.Generic.Dictionary`2+Entry[[System.String, System.Private.CoreLib],[Node, hook]][]`` as linger has it:
+    ``System.Collections.Generic.Dictionary<System.String, Node>+Entry[]``."""
+    def type_at(at):
+        bare = re.compile(r"[^][,]+").match(text, at)
+        at, arguments = bare.end(), []
+        while text.startswith(",[" if arguments else "[[", at):
+            argument, at = type_at(at + 2)
+            arguments.append(argument)
+            at = text.index("]", at) + 1  # Behind its assembly.
+        at += bool(arguments)
+        suffix = re.compile(r"(\[[,*]*\])*").match(text, at)
+        name = bare[0]
+        if arguments:
+            name = re.sub(r"`(\d+)", lambda arity: "<" + ", ".join(arguments.pop(0) for _ in range(int(arity[1]))) + ">", name)
+        return name + suffix[0], suffix.end()
+    return type_at(0)[0]
+
+
+def same_name(dac, clr):
+    """A generic type itself: the DAC has the number of its parameters, linger their names."""
+    if shown(dac) == clr:
+        return True
+    parts = re.split(r"`(\d+)", dac)
+    wanted = "".join("<" + ", ".join(["[^,]+"] * int(part)) + ">" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    return bool(re.fullmatch(wanted, clr))
+
+
+@every
+def test_names_are_the_same(told):
+    """The DAC has none for types of collectible and of dynamic assemblies, and for instantiations with them."""
+    pairs = told.pairs("name")
+    dynamic = {module for (module,), _, clr in told.pairs("module") if clr[-2] == "dynamic"}
+    nameless = {mt for (mt,), _, clr in told.pairs("type") if clr[-1] == "collectible" or clr[0] in dynamic}
+    differ = [(mt, dac, clr) for (mt,), dac, clr in pairs if (not same_name(dac[0], clr[0]) if dac else mt not in nameless)]
+    assert not differ, f"{len(differ)} of {len(pairs)}: {differ[:5]}"
+    assert len(pairs) > 400
