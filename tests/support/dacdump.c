@@ -478,6 +478,8 @@ static struct lg_error *collect_types(struct dump *d)
     size_t static_count;
     if (!err && d->clr)
         err = lg_clr_statics(d->clr, &statics, &static_count);
+    for (size_t i = 0; !err && d->clr && i < static_count; i++)
+        add_type(d, statics[i].mt);
     uint32_t count = d->clr ? lg_clr_type_count(d->clr) : 0;
     for (uint32_t i = 0; i < count && !err; i++)
         add_type(d, lg_clr_type_at(d->clr, i)->mt);
