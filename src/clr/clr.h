@@ -199,6 +199,9 @@ LG_MUST_CHECK struct lg_error *lg_clr_fields(struct lg_clr *clr, const struct lg
 // the chain AuxiliaryData.LoaderModule -> Module.LoaderAllocator is not readable.
 uint64_t lg_clr_loader_allocator(struct lg_clr *clr, const struct lg_type *type);
 
+// The GC handle of the managed LoaderAllocator of a collectible type, where the DAC tells it; else 0.
+uint64_t lg_clr_loader_handle(struct lg_clr *clr, const struct lg_type *type);
+
 struct lg_module {
     uint64_t address, assembly, loader_allocator;
     const char *path; // "" for in-memory, dynamic and single-file modules

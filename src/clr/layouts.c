@@ -45,9 +45,7 @@ static void take(void *data, uint32_t rid, uint64_t mt)
     if (!told || (told->token & 0xffffff) != rid)
         return;
     *sample = (struct sample){ .told = *told };
-    if (lg_target_read_all(s->clr->target, mt, sample->mt, sizeof(sample->mt))
-        && lg_target_read_all(s->clr->target, told->ee_class, sample->class, sizeof(sample->class)))
-        s->count++;
+    s->count += lg_target_read_all(s->clr->target, mt, sample->mt, sizeof(sample->mt));
 }
 
 static void count_type(void *data, uint32_t rid, uint64_t mt)
@@ -104,16 +102,27 @@ static bool is_module(const struct lg_clr *clr, struct sample *s, unsigned word)
     return s->mt[word] == s->told.module;
 }
 
-// Leaves the canonical method table behind, for the next.
+static bool has_back_pointer(const struct sample *s)
+{
+    for (unsigned i = 0; i < CLASS_WORDS; i++) {
+        if (s->class[i] == s->canonical)
+            return true;
+    }
+    return false;
+}
+
+// Leaves the EEClass and the canonical method table behind, for the next. From .NET 9 on the DAC calls
+// the canonical method table the class: then any that points back could be it.
 static bool is_class(const struct lg_clr *clr, struct sample *s, unsigned word)
 {
     uint64_t value = s->mt[word];
-    s->canonical = s->told.mt;
-    if (!(value & TAGS))
-        return value == s->told.ee_class;
-    s->canonical = value & ~(uint64_t)TAGS;
-    return lg_target_u64(clr->target, s->canonical + 8 * (uint64_t)word, &value)
-           && value == s->told.ee_class;
+    bool is_tagged = value & TAGS;
+    s->canonical = is_tagged ? value & ~(uint64_t)TAGS : s->told.mt;
+    if ((is_tagged && !lg_target_u64(clr->target, s->canonical + 8 * (uint64_t)word, &value))
+        || (value & 7) || value == 0
+        || !lg_target_read_all(clr->target, value, s->class, sizeof(s->class)))
+        return false;
+    return s->told.ee_class == value || (s->told.ee_class == s->canonical && has_back_pointer(s));
 }
 
 static bool is_back_pointer(const struct lg_clr *clr, struct sample *s, unsigned word)

@@ -33,4 +33,8 @@ bool lg_told_static_bases(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m
                           struct lg_static_bases *ret);
 uint64_t lg_told_thread_base(struct lg_clr *clr, uint64_t mt, const struct lg_managed_thread *thread);
 
+// For load_contexts.c, where the descriptor has nothing. False, and nothing: they do not tell.
+bool lg_told_load_context(struct lg_clr *clr, uint64_t module, uint64_t *ret);
+void lg_told_domain(struct lg_clr *clr, struct lg_domain *ret);
+
 #endif

@@ -281,3 +281,33 @@ uint64_t lg_told_thread_base(struct lg_clr *clr, uint64_t mt, const struct lg_ma
     lg_error_free(err);
     return base;
 }
+
+// ---- domains ----
+
+// All types of a module are of one load context, so any of them tells.
+bool lg_told_load_context(struct lg_clr *clr, uint64_t module, uint64_t *ret)
+{
+    const struct lg_dac_module_types *types = lg_told_types_of(clr, module);
+    const struct lg_dac_type *told = types && types->len > 0 ? lg_told_type(clr, types->at[0].mt) : NULL;
+    *ret = told ? told->load_context : 0;
+    return told != NULL;
+}
+
+void lg_told_domain(struct lg_clr *clr, struct lg_domain *ret)
+{
+    struct lg_dac_domain domain = { 0 };
+    struct lg_dac *dac = lg_told_begin(clr);
+    struct lg_error *err = dac ? lg_dac_domain_read(dac, &domain) : no_dac();
+    lg_told_end(clr);
+    if (!err)
+        *ret = (struct lg_domain){
+            .address = domain.address,
+            .name = domain.name ? keep(clr, domain.name) : NULL,
+            .system_domain = domain.system_domain,
+            .low_frequency_heap = domain.low_frequency_heap,
+            .high_frequency_heap = domain.high_frequency_heap,
+            .stub_heap = domain.stub_heap,
+        };
+    lg_dac_domain_deinit(&domain);
+    lg_error_free(err);
+}

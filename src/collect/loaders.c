@@ -77,6 +77,9 @@ bool lg_static_is_collectible(struct lg_clr *clr, const struct lg_static *field)
 
 uint64_t lg_loader_object(struct lg_clr *clr, const struct lg_map *objects, const struct lg_type *type)
 {
+    uint64_t told = lg_clr_loader_handle(clr, type), object;
+    if (told && lg_target_u64(lg_clr_target(clr), told, &object))
+        return object;
     uint64_t native = type->flags & LG_TYPE_COLLECTIBLE ? lg_clr_loader_allocator(clr, type) : 0;
     uint32_t handle;
     const struct lg_handle *handles;

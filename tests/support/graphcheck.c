@@ -55,7 +55,7 @@ static struct lg_error *check_target(struct lg_target *target, bool *ok_ret)
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
     _cleanup_(lg_heap_freep) struct lg_heap *heap = NULL;
     _cleanup_(lg_heap_graph_freep) struct lg_heap_graph *graph = NULL;
-    struct lg_error *err = lg_clr_open(target, NULL, &clr);
+    struct lg_error *err = lg_clr_open(target, &(struct lg_clr_options){ .dac = NULL }, &clr);
     if (!err)
         err = lg_heap_open(clr, &heap);
     if (!err)

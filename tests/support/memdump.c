@@ -68,7 +68,7 @@ int main(int argc, char **argv)
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
     struct lg_error *err = lg_target_open(argv[1], &(struct lg_target_options){ 0 }, &target);
     if (!err)
-        err = lg_clr_open(target, NULL, &clr);
+        err = lg_clr_open(target, &(struct lg_clr_options){ .dac = NULL }, &clr);
     if (!err)
         err = print(clr);
     for (size_t i = 0; target && i < target->notes.len; i++)
