@@ -176,11 +176,23 @@ static bool read_metadata(struct lg_clr *clr, struct module *m)
     return m->bytes != NULL;
 }
 
+// Of cores it is said of all files at once what is missing (target/overlay.c).
+static void say_nameless(struct lg_clr *clr, const struct module *m)
+{
+    if (clr->target->kind == LG_TARGET_PROCESS && m->facts.module.path && m->facts.module.path[0])
+        lg_target_note(clr->target,
+                       "'%s' makes no sense in memory, so its types have no names: its file was written "
+                       "to or cut while it was mapped",
+                       m->facts.module.path);
+}
+
 static const struct lg_metadata *metadata_of(struct lg_clr *clr, struct module *m)
 {
     if (m && !m->metadata_read) {
         m->metadata_read = true;
         m->has_metadata = read_metadata(clr, m);
+        if (!m->has_metadata)
+            say_nameless(clr, m);
     }
     return m && m->has_metadata ? &m->metadata : NULL;
 }

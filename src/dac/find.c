@@ -118,7 +118,10 @@ struct lg_error *lg_dac_check(int fd, const char *path, const struct lg_dac_iden
     if (err)
         return err;
     if (fstat(fd, &st) != 0 || !lg_elf_file_open(fd, (uint64_t)st.st_size, path, &file))
-        return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' is no x86-64 library", path);
+        return lg_error_new(LG_ERR_UNSUPPORTED,
+                            "'%s' is no x86-64 library: name the one that came with the runtime with "
+                            "--dac",
+                            path);
     err = identity->build_id_size ? check_build_id(&file.image, path, identity)
                                   : check_version(&file.image, path, identity);
     lg_elf_file_close(&file);
@@ -190,11 +193,15 @@ static struct lg_error *find_shared(const char *version, const struct lg_dac_ide
                         wanted, version ? version : "", version ? " " : "");
 }
 
-static struct lg_error *missing(const struct lg_image *runtime, const char *path, struct lg_error *err)
+static struct lg_error *missing(const struct lg_image *runtime, const char *version,
+                                const struct lg_dac_identity *identity, struct lg_error *err)
 {
-    struct lg_error *sentence = lg_error_new(
-        LG_ERR_NOT_FOUND, "no " DAC_NAME " beside the runtime (%s): name that of '%s' with --dac",
-        lg_error_message(err), runtime->path);
+    struct lg_error *sentence =
+        lg_error_new(LG_ERR_NOT_FOUND,
+                     "no " DAC_NAME " beside the runtime (%s): name that of '%s' with --dac: it says "
+                     "'%s', and is in the runtime pack %s%sof Microsoft.NETCore.App.Runtime",
+                     lg_error_message(err), runtime->path, identity->version + strlen("@(#)"),
+                     version ? version : "", version ? " " : "");
     lg_error_free(err);
     return sentence;
 }
@@ -214,7 +221,7 @@ struct lg_error *lg_dac_find(const struct lg_image *runtime, const char *version
         return &lg_no_memory;
     err = open_file(path, &fd);
     if (err)
-        return given ? err : missing(runtime, path, err);
+        return given ? err : missing(runtime, version, &identity, err);
     err = lg_dac_check(fd, path, &identity);
     if (err)
         return err;

@@ -46,8 +46,8 @@ struct lg_journal; // watchdog.h
 
 struct lg_freeze {
     int pid;
-    int proc; // /proc/PID
-    int mem;  // /proc/PID/mem, or -1
+    int proc;               // /proc/PID
+    struct lg_proc_mem mem; // Of the process, while it is needed.
     struct lg_gadgets gadgets;
     struct lg_target *maps; // Borrowed: its ranges are those of the process shortly before the stop.
     LG_VEC(struct lg_tracee) tracees;
@@ -111,5 +111,23 @@ void lg_freeze_deinit(struct lg_freeze *freeze);
 // `*is_contended_ret` becomes true if another linger is at it, which takes milliseconds.
 struct lg_error *lg_freeze_denied(int pid, int proc, int tid, bool *is_contended_ret)
     __attribute__((__returns_nonnull__));
+
+// What decides whether we may trace a process that is nobody's tracee.
+struct lg_rights {
+    int64_t uid;               // Ours.
+    bool may_trace_all;        // CAP_SYS_PTRACE
+    bool is_in_user_namespace; // Not in the first one.
+    bool is_filtered;          // By seccomp.
+    char yama;                 // kernel.yama.ptrace_scope; '0': none
+    char program[256];         // For the user to give a right to.
+};
+// Which right is missing to trace a process of user `owner`, given that it may not be done.
+struct lg_error *lg_freeze_denial(const struct lg_rights *rights, int64_t owner)
+    __attribute__((__returns_nonnull__));
+
+// An error if what /proc calls a process is another one for the kernel's calls, or none; else NULL.
+LG_MUST_CHECK struct lg_error *lg_freeze_misplaced(void);
+// There is none of that number.
+struct lg_error *lg_freeze_no_such(void) __attribute__((__returns_nonnull__));
 
 #endif

@@ -57,8 +57,9 @@ static bool is_in_sequence(const struct lg_freeze *freeze, int tid)
     long n = ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, (void *)sizeof(rseq), &rseq);
     if (n <= 0 || !rseq.rseq_abi_pointer)
         return false;
-    off_t at = (off_t)(rseq.rseq_abi_pointer + 8); // struct rseq: rseq_cs
-    return pread(freeze->mem, &sequence, sizeof(sequence), at) == sizeof(sequence) && sequence != 0;
+    uint64_t at = rseq.rseq_abi_pointer + 8; // struct rseq: rseq_cs
+    return lg_proc_mem_read(&freeze->mem, &sequence, sizeof(sequence), at) == sizeof(sequence)
+           && sequence != 0;
 #else
     return false;
 #endif
@@ -173,7 +174,7 @@ struct lg_error *lg_call_begin(struct lg_call *call, struct lg_freeze *freeze, s
         return &lg_no_memory;
     if (!is_its_own(freeze, thread->tid))
         return lg_error_new(LG_ERR_NOT_FOUND, "thread %d has ended", thread->tid);
-    if (!lg_gadgets_hold(&freeze->gadgets, freeze->mem))
+    if (!lg_gadgets_hold(&freeze->gadgets, &freeze->mem))
         return lg_error_new(LG_ERR_UNSUPPORTED, "the C library is not where it was");
     uint32_t size = read_state(thread->tid, state);
     if (size == 0)
@@ -186,11 +187,11 @@ struct lg_error *lg_call_begin(struct lg_call *call, struct lg_freeze *freeze, s
     call->copy_stack = call->base + COPY_FRAME;
     size_t len = STATE + size + 4;
     fill_block(call, block, state, size);
-    if (pread(freeze->mem, before, len, (off_t)call->base) != (ssize_t)len)
+    if (lg_proc_mem_read(&freeze->mem, before, len, call->base) != (ssize_t)len)
         return lg_error_new(LG_ERR_FAULT, "thread %d has no stack", thread->tid);
     call->before = lg_steal(before);
     call->len = len;
-    if (pwrite(freeze->mem, block, len, (off_t)call->base) != (ssize_t)len)
+    if (lg_proc_mem_write(&freeze->mem, block, len, call->base) != (ssize_t)len)
         return lg_error_new(LG_ERR_FAULT, "thread %d: its stack cannot be written", thread->tid);
     return NULL;
 }

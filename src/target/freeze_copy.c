@@ -259,9 +259,12 @@ static void kill_copy(struct lg_freeze *freeze)
 {
     int status;
     if (!freeze->copy_ended) {
-        kill(freeze->copy, SIGKILL);
+        // To send a signal takes CAP_KILL; its tracer may end it without. Where that just lets it go on
+        // (Linux before 5.19), its stack leads to exit_group.
+        if (kill(freeze->copy, SIGKILL) != 0)
+            ptrace(PTRACE_KILL, freeze->copy, 0, 0);
         while (waitpid(freeze->copy, &status, __WALL) == freeze->copy && WIFSTOPPED(status))
-            ;
+            ptrace(PTRACE_KILL, freeze->copy, 0, 0);
     }
     lg_freeze_reap(freeze);
     note_no_copy(freeze);

@@ -144,18 +144,18 @@ static bool reap(struct lg_freeze *freeze, const struct zombies *zombies)
 {
     struct lg_target now = { 0 }, *before = freeze->maps;
     struct lg_arena paths = { 0 };
-    int mem = freeze->mem;
-    freeze->mem = openat(freeze->proc, "mem", O_RDWR | O_CLOEXEC);
+    struct lg_proc_mem mem = freeze->mem;
+    bool is_open = lg_proc_mem_open(freeze->proc, freeze->pid, true, &freeze->mem);
     freeze->maps = &now;
-    bool done = freeze->mem >= 0 && lg_gadgets_hold(&freeze->gadgets, freeze->mem)
+    bool done = is_open && lg_gadgets_hold(&freeze->gadgets, &freeze->mem)
                 && reap_by(freeze, freeze->cloner, zombies);
-    if (!done && freeze->mem >= 0) {
+    if (!done && is_open) {
         struct lg_error *err = lg_maps_read(freeze->proc, &now, &paths);
-        done =
-            !err && lg_gadgets_find(&now, freeze->mem, &freeze->gadgets) && reap_by_any(freeze, zombies);
+        done = !err && lg_gadgets_find(&now, &freeze->mem, &freeze->gadgets)
+               && reap_by_any(freeze, zombies);
         lg_error_free(err);
     }
-    lg_closep(&freeze->mem);
+    lg_proc_mem_close(&freeze->mem);
     lg_vec_free(&now.ranges);
     lg_arena_free(&paths);
     freeze->maps = before;

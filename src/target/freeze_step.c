@@ -182,7 +182,7 @@ void lg_call_end(struct lg_call *call)
         at_rest = ptrace(PTRACE_SETREGS, t->tid, 0, &t->registers) == 0;
     }
     if (at_rest && call->before) {
-        ssize_t n = pwrite(call->freeze->mem, call->before, call->len, (off_t)call->base);
+        ssize_t n = lg_proc_mem_write(&call->freeze->mem, call->before, call->len, call->base);
         (void)n; // What lies below a red zone is nobody's.
     }
     if (call->deferred) {

@@ -9,14 +9,14 @@ static const uint8_t sigreturn_short[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 
 enum { PIECE = 64 << 10, OVERLAP = sizeof(sigreturn_long) - 1, SEARCH_MAX = 256 << 20 };
 
-static bool holds(int mem, uint64_t address, const void *bytes, size_t len)
+static bool holds(const struct lg_proc_mem *mem, uint64_t address, const void *bytes, size_t len)
 {
     uint8_t found[sizeof(sigreturn_long)];
-    return address && pread(mem, found, len, (off_t)address) == (ssize_t)len
+    return address && lg_proc_mem_read(mem, found, len, address) == (ssize_t)len
            && memcmp(found, bytes, len) == 0;
 }
 
-bool lg_gadgets_hold(const struct lg_gadgets *gadgets, int mem)
+bool lg_gadgets_hold(const struct lg_gadgets *gadgets, const struct lg_proc_mem *mem)
 {
     return holds(mem, gadgets->system_call, system_call, sizeof(system_call))
            && (holds(mem, gadgets->sigreturn, sigreturn_long, sizeof(sigreturn_long))
@@ -31,11 +31,12 @@ static void search(const uint8_t *bytes, size_t len, const uint8_t *wanted, size
         *ret = address + (uint64_t)(found - bytes);
 }
 
-static void search_range(const struct lg_range *range, int mem, uint8_t *piece, struct lg_gadgets *ret)
+static void search_range(const struct lg_range *range, const struct lg_proc_mem *mem, uint8_t *piece,
+                         struct lg_gadgets *ret)
 {
     for (uint64_t at = range->start; at < range->end && !(ret->system_call && ret->sigreturn);) {
         uint64_t left = range->end - at;
-        ssize_t n = pread(mem, piece, left < PIECE ? (size_t)left : PIECE, (off_t)at);
+        ssize_t n = lg_proc_mem_read(mem, piece, left < PIECE ? (size_t)left : PIECE, at);
         if (n <= 0)
             return;
         search(piece, (size_t)n, system_call, sizeof(system_call), at, &ret->system_call);
@@ -62,7 +63,8 @@ static bool is_code(const struct lg_range *range)
            && strncmp(range->path, "/memfd:", 7) != 0;
 }
 
-bool lg_gadgets_find(const struct lg_target *target, int mem, struct lg_gadgets *gadgets)
+bool lg_gadgets_find(const struct lg_target *target, const struct lg_proc_mem *mem,
+                     struct lg_gadgets *gadgets)
 {
     if (lg_gadgets_hold(gadgets, mem))
         return true;

@@ -8,6 +8,7 @@
 #ifndef LG_TARGET_GADGETS_H
 #define LG_TARGET_GADGETS_H
 
+#include "target/proc_mem.h"
 #include "target/target.h"
 
 struct lg_gadgets {
@@ -16,9 +17,10 @@ struct lg_gadgets {
 
 // Looks through the executable ranges of `target` with the memory of the same process open as `mem`.
 // Keeps what `*gadgets` has if that is still there. False if one is not to be found.
-bool lg_gadgets_find(const struct lg_target *target, int mem, struct lg_gadgets *gadgets);
+bool lg_gadgets_find(const struct lg_target *target, const struct lg_proc_mem *mem,
+                     struct lg_gadgets *gadgets);
 
 // Whether both are where they were found.
-bool lg_gadgets_hold(const struct lg_gadgets *gadgets, int mem);
+bool lg_gadgets_hold(const struct lg_gadgets *gadgets, const struct lg_proc_mem *mem);
 
 #endif

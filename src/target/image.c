@@ -113,8 +113,12 @@ struct lg_error *lg_image_open(struct lg_target *target, const char *path, uint6
     struct lg_image image;
     Elf64_Phdr dynamic;
     if (!lg_image_locate(target, path, base, &image))
-        return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' at 0x%" PRIx64 " is no 64-bit x86-64 ELF image",
-                            path, base);
+        return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' at 0x%" PRIx64 " is no 64-bit x86-64 ELF image%s",
+                            path, base,
+                            target->kind == LG_TARGET_PROCESS
+                                ? ": its file was overwritten or cut while it was mapped; restart the "
+                                  "program"
+                                : "");
     if (lg_image_header(&image, PT_DYNAMIC, &dynamic))
         read_dynamic(&image, &dynamic);
     if (!image.symtab || !image.strtab || (!image.gnu_hash && !image.hash))

@@ -40,7 +40,7 @@ struct lg_live {
     struct lg_freeze freeze;    // Of the keeper's thread.
     struct lg_arena paths;      // Of target.ranges
     int proc;                   // /proc/PID of the process itself.
-    int mem;                    // The memory that is read.
+    struct lg_proc_mem mem;     // The memory that is read.
     int pagemap;                // Of the process, if that itself is read; else -1.
     atomic_int reading;         // The process whose memory that is; 0: gone.
     bool is_copy;               // What is read is a copy: it holds still, so
@@ -60,11 +60,7 @@ static size_t read_piece(struct lg_live *live, uint64_t address, void *buf, size
 {
     if (atomic_load(&live->reading) == 0)
         return 0;
-    // `mem` stays with the memory that it was opened for, whoever is given the number of a process that
-    // ends. And process_vm_readv pins pages, and the kernel gives the copy one of its own for every
-    // shared page that is pinned, which costs as much memory and time as if the process had written to
-    // it (torvalds/linux mm/gup.c @00c65c8, gup_must_unshare; since 5.19).
-    ssize_t n = pread(live->mem, buf, len, (off_t)address);
+    ssize_t n = lg_proc_mem_read(&live->mem, buf, len, address);
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -184,7 +180,7 @@ static void live_close(struct lg_target *target)
     lg_watchdog_free(live->watchdog);
     lg_freeze_deinit(&live->freeze);
     lg_page_cache_deinit(&live->cache);
-    lg_closep(&live->mem);
+    lg_proc_mem_close(&live->mem);
     lg_closep(&live->pagemap);
     lg_closep(&live->proc);
     lg_arena_free(&live->paths);
@@ -209,8 +205,10 @@ static struct lg_error *check_process(int pid, int proc)
 {
     char status[LG_PROC_TEXT];
     if (proc < 0 || lg_proc_read(proc, "status", status, sizeof(status)) <= 0)
-        return lg_error_new(LG_ERR_NOT_FOUND,
-                            "no such process ('linger ps' lists those that there are)");
+        return lg_freeze_no_such();
+    struct lg_error *err = lg_freeze_misplaced();
+    if (err)
+        return err;
     int64_t tgid = lg_proc_field(status, "Tgid", pid);
     if (tgid != pid)
         return lg_error_new(LG_ERR_NOT_FOUND, "is a thread of process %d: give that", (int)tgid);
@@ -246,13 +244,12 @@ static struct lg_error *prepare(struct lg_live *live)
     if (err)
         return err;
     await_tracer(live->proc);
-    live->freeze.mem = openat(live->proc, "mem", O_RDWR | O_CLOEXEC);
-    if (live->freeze.mem < 0)
+    if (!lg_proc_mem_open(live->proc, live->target.pid, true, &live->freeze.mem))
         return lg_freeze_denied(live->target.pid, live->proc, live->target.pid,
                                 &live->freeze.is_contended);
     err = lg_maps_read(live->proc, &live->target, &live->paths);
     if (!err && !live->watch.stopped)
-        lg_gadgets_find(&live->target, live->freeze.mem, &live->freeze.gadgets);
+        lg_gadgets_find(&live->target, &live->freeze.mem, &live->freeze.gadgets);
     return err;
 }
 
@@ -272,7 +269,7 @@ static void freeze_job(void *data)
         live->watch.stopped(live->watch.data, live->proc);
         // Only now: reading code makes pages of its file resident.
         if (live->watch.after == LG_AFTER_COPY)
-            lg_gadgets_find(&live->target, live->freeze.mem, &live->freeze.gadgets);
+            lg_gadgets_find(&live->target, &live->freeze.mem, &live->freeze.gadgets);
     }
     if (live->err || live->watch.after == LG_AFTER_GO)
         lg_freeze_end(&live->freeze);
@@ -305,8 +302,7 @@ static struct lg_error *look(struct lg_live *live)
     int pid = live->freeze.copy ? live->freeze.copy : target->pid;
     live->is_copy = live->freeze.copy != 0;
     _cleanup_close_ int proc = lg_proc_open(pid);
-    live->mem = proc < 0 ? -1 : openat(proc, "mem", O_RDONLY | O_CLOEXEC);
-    if (live->mem < 0)
+    if (proc < 0 || !lg_proc_mem_open(proc, pid, false, &live->mem))
         return lg_error_os(errno, "memory");
     if (!live->is_copy)
         live->pagemap = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
@@ -336,7 +332,7 @@ static struct lg_error *plan(struct lg_live *live)
     double most = live->options.max_pause_ms, expected;
     if (live->watch.after != LG_AFTER_COPY)
         return NULL;
-    lg_room_measure(live->target.pid, live->proc, room);
+    lg_room_measure(live->target.pid, live->proc, lg_proc_mem_pins(&live->freeze.mem), room);
     live->has_no_room = room->needed > room->left;
     if (live->has_no_room)
         snprintf(live->freeze.refusal, sizeof(live->freeze.refusal),
@@ -368,8 +364,7 @@ static struct lg_error *freeze(struct lg_live *live)
         lg_keeper_run(live->keeper, freeze_job, live);
         err = live->err;
     }
-    lg_closep(&live->freeze.mem);
-    live->freeze.mem = -1;
+    lg_proc_mem_close(&live->freeze.mem);
     return err;
 }
 
@@ -392,9 +387,9 @@ static void forget(struct lg_live *live)
     atomic_store(&live->is_given_up, false);
     lg_keeper_run(live->keeper, end_job, live);
     lg_page_cache_clear(&live->cache);
-    lg_closep(&live->mem);
+    lg_proc_mem_close(&live->mem);
     lg_closep(&live->pagemap);
-    live->mem = live->pagemap = -1;
+    live->pagemap = -1;
     for (size_t i = 0; i < target->notes.len; i++)
         free(target->notes.at[i]);
     target->notes.len = target->threads.len = target->ranges.len = 0;
@@ -429,10 +424,12 @@ static struct lg_live *live_new(int pid, const struct lg_target_ops *ops)
     live->target.kind = LG_TARGET_PROCESS;
     live->target.pid = pid;
     live->proc = pid > 0 ? lg_proc_open(pid) : -1;
-    live->mem = live->pagemap = -1;
+    live->mem = LG_PROC_MEM_NONE;
+    live->pagemap = -1;
     live->cow = -1;
-    live->freeze =
-        (struct lg_freeze){ .pid = pid, .proc = live->proc, .mem = -1, .maps = &live->target };
+    live->freeze = (struct lg_freeze){
+        .pid = pid, .proc = live->proc, .mem = LG_PROC_MEM_NONE, .maps = &live->target
+    };
     return live;
 }
 
@@ -478,8 +475,7 @@ struct lg_error *lg_peek_open(int pid, struct lg_target **ret)
     if (!live)
         return &lg_no_memory;
     _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
-    live->mem = live->proc < 0 ? -1 : openat(live->proc, "mem", O_RDONLY | O_CLOEXEC);
-    if (live->mem < 0) {
+    if (live->proc < 0 || !lg_proc_mem_open(live->proc, pid, false, &live->mem)) {
         struct lg_error *err = check_process(pid, live->proc);
         if (!err)
             err = lg_freeze_denied(pid, live->proc, pid, &live->freeze.is_contended);
@@ -500,7 +496,7 @@ struct lg_error *lg_glance_open(int pid, struct lg_target **ret)
         return &lg_no_memory;
     _cleanup_(lg_target_freep) struct lg_target *target = &live->target;
     struct lg_error *err = check_process(pid, live->proc);
-    if (!err && (live->mem = openat(live->proc, "mem", O_RDONLY | O_CLOEXEC)) < 0)
+    if (!err && !lg_proc_mem_open(live->proc, pid, false, &live->mem))
         err = lg_freeze_denied(pid, live->proc, pid, &live->freeze.is_contended);
     if (!err)
         err = lg_maps_read(live->proc, target, &live->paths);

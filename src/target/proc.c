@@ -34,6 +34,14 @@ static ssize_t read_full(int fd, char *buf, size_t size)
     return (ssize_t)done;
 }
 
+int lg_proc_self(void)
+{
+    char self[32];
+    ssize_t n = readlink("/proc/self", self, sizeof(self) - 1);
+    self[n > 0 ? n : 0] = '\0';
+    return atoi(self);
+}
+
 ssize_t lg_proc_read(int dir, const char *name, char *buf, size_t size)
 {
     buf[0] = '\0';

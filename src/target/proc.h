@@ -16,6 +16,10 @@ enum { LG_PROC_TEXT = 8192 };
 // Opens /proc/PID as a directory; -1 and errno.
 int lg_proc_open(int pid);
 
+// What /proc calls us: getpid(), or another number, or 0, if it shows another PID namespace than ours.
+// Then its numbers mean other processes to system calls, or none.
+int lg_proc_self(void);
+
 // Reads `name`, or as much of it as fits, and ends it with NUL. The length, or -1 and errno.
 ssize_t lg_proc_read(int dir, const char *name, char *buf, size_t size);
 

@@ -162,7 +162,7 @@ static bool is_own_library(int dir, struct lg_process *process, const struct lib
     process->flavour = file.flavour;
     if (file.version[0] == '\0')
         lg_process_problem(process, library->is_deleted
-                                        ? "its runtime was removed or replaced on disk: no version"
+                                        ? "its runtime was removed or replaced on disk"
                                         : "no version can be read from its libcoreclr.so");
     return set(&process->runtime_path, library->path)
            && (file.version[0] == '\0' || set(&process->version, file.version));

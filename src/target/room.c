@@ -204,7 +204,7 @@ uint64_t lg_room_write_rate(void)
     return is_writable && rate < (double)most ? (uint64_t)rate : most; // Infinite is not less.
 }
 
-void lg_room_measure(int pid, int proc, struct lg_room *ret)
+void lg_room_measure(int pid, int proc, bool reading_copies, struct lg_room *ret)
 {
     char status[LG_PROC_TEXT];
     *ret = (struct lg_room){ .left = lg_room_left(proc) };
@@ -214,7 +214,7 @@ void lg_room_measure(int pid, int proc, struct lg_room *ret)
     ret->page_tables = (uint64_t)lg_proc_field(status, "VmPTE", 0) * 1024;
     uint64_t most = RESERVE + ret->page_tables + ret->private_bytes;
     ret->needed = most;
-    if (ret->left >= most)
+    if (ret->left >= most || reading_copies)
         return;
     double seconds = lg_room_read_ms(ret->private_bytes) / 1000;
     uint64_t written =

@@ -21,8 +21,9 @@ struct lg_room {
     uint64_t needed;        // Bytes that a copy takes until it has been read, as far as can be told.
 };
 
-// Of process `pid`, whose /proc/PID is open as `proc`. Where room is short, watches it for some 20 ms.
-void lg_room_measure(int pid, int proc, struct lg_room *ret);
+// Of process `pid`, whose /proc/PID is open as `proc`. Where room is short, watches it for some 20 ms,
+// unless what is read of a copy becomes its own, too (proc_mem.h).
+void lg_room_measure(int pid, int proc, bool reading_copies, struct lg_room *ret);
 
 // Bytes of pages that one processor can write to in a second of its time if each is copied first, at
 // most: tried out, with 4 MB, which takes some 3 ms.

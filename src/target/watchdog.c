@@ -44,7 +44,9 @@ static void send_again(const struct lg_journal *journal, int target)
 
 static void undo(struct lg_journal *journal, int target)
 {
-    struct lg_freeze freeze = { .pid = target, .proc = PROC, .mem = -1, .journal = journal };
+    struct lg_freeze freeze = {
+        .pid = target, .proc = PROC, .mem = LG_PROC_MEM_NONE, .journal = journal
+    };
     send_again(journal, target);
     if (atomic_load(&journal->has_copy))
         lg_freeze_reap_orphans(&freeze);

@@ -163,9 +163,9 @@ static void abandon_many_times(const struct prey *prey)
     struct lg_target maps = { 0 };
     struct lg_arena paths = { 0 };
     struct lg_freeze freeze = { .pid = prey->pid, .maps = &maps, .proc = lg_proc_open(prey->pid) };
-    freeze.mem = openat(freeze.proc, "mem", O_RDWR | O_CLOEXEC);
     assert_ok(lg_maps_read(freeze.proc, &maps, &paths));
-    assert_true(lg_gadgets_find(&maps, freeze.mem, &freeze.gadgets));
+    assert_true(lg_proc_mem_open(freeze.proc, prey->pid, true, &freeze.mem));
+    assert_true(lg_gadgets_find(&maps, &freeze.mem, &freeze.gadgets));
     for (int i = 0; i < ROUNDS; i++) {
         struct lg_call call;
         struct lg_tracee *t = lg_freeze_stop_one(&freeze, prey->pid);
@@ -179,7 +179,7 @@ static void abandon_many_times(const struct prey *prey)
             sleep_ms(1); // Sometimes the next stop comes before it has been put back.
     }
     lg_freeze_deinit(&freeze);
-    close(freeze.mem);
+    lg_proc_mem_close(&freeze.mem);
     close(freeze.proc);
     lg_vec_free(&maps.ranges);
     lg_arena_free(&paths);

@@ -1,5 +1,6 @@
 // Processes that cannot be opened, and what the user is told.
 #include "prey.h"
+#include "target/freeze.h"
 
 #include <grp.h>
 #include <sys/ptrace.h>
@@ -116,6 +117,14 @@ static void a_process_that_is_traced_already_is_refused(void **state)
     prey_kill(&prey);
 }
 
+static const char *own_path(void)
+{
+    static char path[256];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    assert_true(n > 0);
+    return path;
+}
+
 // Without rights: as nobody, in a process of its own. 0: refused with this message.
 static int refused_as_nobody(int pid, const char *expected)
 {
@@ -138,7 +147,7 @@ static int refused_as_nobody(int pid, const char *expected)
 static void what_belongs_to_another_user_is_refused_with_the_remedy(void **state)
 {
     struct stat st;
-    char path[64], expected[256];
+    char path[64], expected[600];
     snprintf(path, sizeof(path), "/proc/%d", getppid());
     int pid = geteuid() == 0 ? getppid() : 1; // Of root, in either case.
     if (geteuid() == 0 && (stat(path, &st) != 0 || st.st_uid != 0)) {
@@ -148,8 +157,8 @@ static void what_belongs_to_another_user_is_refused_with_the_remedy(void **state
     snprintf(
         expected, sizeof(expected),
         "process %d: belongs to user root (0): run linger as that user or with sudo, or give it the "
-        "right (sudo setcap cap_sys_ptrace+ep linger)",
-        pid);
+        "right (sudo setcap cap_sys_ptrace+ep %s)",
+        pid, own_path());
     int status, child = fork();
     if (child == 0)
         _exit(refused_as_nobody(pid, expected));
@@ -191,6 +200,60 @@ static void a_process_that_guards_itself_is_refused(void **state)
     prey_kill(&prey);
 }
 
+// ---- which right is missing: kernels and containers that this machine is not ----
+
+static void assert_denial(const struct lg_rights *rights, int64_t owner, const char *expected)
+{
+    struct lg_error *err = lg_freeze_denial(rights, owner);
+    assert_string_equal(lg_error_message(err), expected);
+    lg_error_free(err);
+}
+
+static void yama_is_named_with_the_command_that_helps(void **state)
+{
+    struct lg_rights rights = { .uid = 1000, .yama = '1', .program = "/usr/bin/linger" };
+    assert_denial(&rights, 1000,
+                  "may not be traced: kernel.yama.ptrace_scope is 1, which asks for CAP_SYS_PTRACE: run "
+                  "linger with sudo, give it the right (sudo setcap cap_sys_ptrace+ep /usr/bin/linger), "
+                  "or have it as before (sudo sysctl kernel.yama.ptrace_scope=0)");
+    rights.yama = '2';
+    assert_denial(&rights, 1000,
+                  "may not be traced: kernel.yama.ptrace_scope is 2, which asks for CAP_SYS_PTRACE: run "
+                  "linger with sudo, give it the right (sudo setcap cap_sys_ptrace+ep /usr/bin/linger)");
+    rights.yama = '3';
+    rights.may_trace_all = true;
+    assert_denial(&rights, 1000,
+                  "may not be traced: kernel.yama.ptrace_scope is 3, which forbids it to everyone until "
+                  "the next boot");
+    rights = (struct lg_rights){ .uid = 1000, .yama = '1', .program = "/l" }; // Not its fault.
+    assert_denial(
+        &rights, 2147480000,
+        "belongs to user unknown (2147480000): run linger as that user or with sudo, or give it the "
+        "right (sudo setcap cap_sys_ptrace+ep /l)");
+    rights = (struct lg_rights){ .uid = 1000, .yama = '0' };
+    assert_denial(&rights, 1000,
+                  "may not be traced: it guards itself (prctl PR_SET_DUMPABLE, other capabilities), or "
+                  "a security module does: run linger with sudo");
+}
+
+static void a_container_is_named_with_the_option_that_helps(void **state)
+{
+    struct lg_rights rights = { .uid = 0, .yama = '0' };
+    assert_denial(&rights, 0,
+                  "may not be traced: linger runs as root without CAP_SYS_PTRACE: start the container "
+                  "with --cap-add=SYS_PTRACE (Kubernetes: securityContext.capabilities.add: "
+                  "[SYS_PTRACE])");
+    rights = (struct lg_rights){ .may_trace_all = true, .is_in_user_namespace = true, .yama = '0' };
+    assert_denial(&rights, 0,
+                  "may not be traced: linger is in a user namespace (a rootless container, unshare -U), "
+                  "and its rights end there: run it outside, with sudo");
+    rights = (struct lg_rights){ .uid = 5, .is_filtered = true, .yama = '0' };
+    assert_denial(&rights, 5,
+                  "may not be traced: a seccomp filter on linger forbids it: start the container with "
+                  "--security-opt seccomp=unconfined, or with a profile that lets ptrace and "
+                  "process_vm_readv pass");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +265,8 @@ int main(void)
         cmocka_unit_test(a_process_that_is_traced_already_is_refused),
         cmocka_unit_test(what_belongs_to_another_user_is_refused_with_the_remedy),
         cmocka_unit_test(a_process_that_guards_itself_is_refused),
+        cmocka_unit_test(yama_is_named_with_the_command_that_helps),
+        cmocka_unit_test(a_container_is_named_with_the_option_that_helps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
