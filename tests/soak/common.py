@@ -9,7 +9,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 import lab  # noqa: E402
 
-LINGER = lab.find_linger()
+LAB = lab.Lab()
+LINGER = LAB.linger_program
 TOOLS = LINGER.parent / "tests" / "soak"
 RECORD = struct.Struct("<QIHH")  # load.c
 _checked = []
@@ -43,7 +44,7 @@ class Request:
 
 class Server(lab.App):
     def __init__(self):
-        super().__init__(lab.build("Web", lab.HERE / "apps" / "Web", lab.HERE / "apps" / "Common", lab.HERE.parent / "Directory.Build.props"))
+        super().__init__(LAB.program("Web"))
         self.port = self.truth["url"].rsplit(":", 1)[1]
         self.requests = []  # Of all loads that have ended.
 
