@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
@@ -230,6 +231,14 @@ static bool are_all_stopped(const struct lg_freeze *freeze)
            && lg_proc_field(status, "Threads", -1) == (int64_t)stopped;
 }
 
+// A thread that is let go takes the processor of the one that woke it, which has others to let go: so
+// that one is not to be taken from, if we are allowed that, for as long as somebody waits for it.
+static void hurry(bool is_urgent)
+{
+    struct sched_param parameters = { .sched_priority = is_urgent };
+    sched_setscheduler(0, (is_urgent ? SCHED_FIFO : SCHED_OTHER) | SCHED_RESET_ON_FORK, &parameters);
+}
+
 static struct lg_error *stop_all(struct lg_freeze *freeze)
 {
     bool added;
@@ -239,6 +248,7 @@ static struct lg_error *stop_all(struct lg_freeze *freeze)
             return &lg_no_memory;
     }
     struct lg_error *err = seize_all(freeze, &added); // They run on: the pause has not begun.
+    hurry(true);
     freeze->started = lg_freeze_now();
     clock_gettime(CLOCK_REALTIME, &freeze->taken);
     freeze->is_stopped = true;
@@ -347,8 +357,10 @@ void lg_freeze_resume(struct lg_freeze *freeze)
             ptrace(PTRACE_INTERRUPT, freeze->tracees.at[i].tid, 0, 0);
     }
     lg_freeze_tend(freeze);
-    if (freeze->is_stopped)
+    if (freeze->is_stopped) {
         freeze->pause_ms = ms_since(freeze->started);
+        hurry(false);
+    }
     freeze->is_stopped = false;
     lg_map_free(&freeze->by_tid);
 }
