@@ -33,14 +33,15 @@ MODES = {
 # `Roots@8` is Roots with the runtime 8.0.33 beside it: by the NuGet pack, whatever is installed.
 RUNTIMES = {"10": "10.0.14", "9": "9.0.22", "8": "8.0.33", "3.1": "3.1.3"}
 # What tests of any heap run on, beside .NET 10.
-OLDER = []
+OLDER = [("Roots@9", "workstation"), ("Types@9", "workstation"), ("Leak@9", "datas"), ("Plugins@9", "workstation"),
+         ("Roots@8", "workstation"), ("Types@8", "workstation"), ("Leak@8", "segments"), ("Plugins@8", "workstation")]
 SELF_LOAD = 3  # Seconds that Web sends itself requests for.
 
 LIMIT = 60  # Seconds that any one run of linger may take: nobody waits for more. It is no measure of speed.
 
 
-def older(app):
-    return [(name, mode) for name, mode in OLDER if name.split("@")[0] == app]
+def older(*apps):
+    return [(name, mode) for name, mode in OLDER if name.split("@")[0] in apps]
 
 
 class Failed(Exception):
