@@ -205,6 +205,21 @@ struct lg_dacp_module_image {
 };
 _Static_assert(sizeof(struct lg_dacp_module_image) == 0x38, "DacpGetModuleData");
 
+struct lg_dacp_jit_manager {
+    uint64_t address;
+    uint32_t code_type, pad;
+    uint64_t heap_list;
+};
+_Static_assert(sizeof(struct lg_dacp_jit_manager) == 0x18, "DacpJitManagerInfo");
+
+struct lg_dacp_code_heap {
+    uint32_t type, pad; // LG_CODE_HEAP_*
+    uint64_t heap;      // Loader heap; of a host's: where it begins
+    uint64_t current;   // of a host's
+};
+_Static_assert(sizeof(struct lg_dacp_code_heap) == 0x18, "DacpJitCodeHeapInfo");
+enum { LG_CODE_HEAP_LOADER, LG_CODE_HEAP_HOST };
+
 struct lg_dacp_gc {
     int32_t is_server, is_valid;
     uint32_t heaps, max_generation;

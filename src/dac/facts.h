@@ -196,4 +196,30 @@ LG_DAC_LIST(lg_dac_segments, struct lg_dac_segment)
 LG_MUST_CHECK struct lg_error *lg_dac_segments_read(struct lg_dac *dac, uint64_t first,
                                                     struct lg_dac_segments *ret);
 
+// ---- methods ----
+
+// "System.Threading.Monitor.Wait(System.Object, Int32)". The caller's.
+LG_MUST_CHECK struct lg_error *lg_dac_method_name(struct lg_dac *dac, uint64_t method, char **ret);
+// The MethodDesc whose code an address lies in. NOT_FOUND: also of stubs that lead to it.
+LG_MUST_CHECK struct lg_error *lg_dac_method_from_ip(struct lg_dac *dac, uint64_t ip, uint64_t *ret);
+
+// ---- native memory of the runtime ----
+
+struct lg_dac_block {
+    char kind[32]; // "LowFrequencyHeap", "LoaderCodeHeap"
+    uint64_t start, size;
+    uint64_t used_end; // Of a host's code heap; else 0: not told.
+    bool is_current;   // The one that is being filled.
+};
+LG_DAC_LIST(lg_dac_blocks, struct lg_dac_block)
+// The loader heaps of a domain: since .NET 8 those of its LoaderAllocator, before that the three of its
+// own and those of its stubs.
+LG_MUST_CHECK struct lg_error *lg_dac_domain_heaps_read(struct lg_dac *dac, uint64_t domain,
+                                                        struct lg_dac_blocks *ret);
+// Those of one LoaderAllocator: lg_dac_module.loader_allocator. NOT_FOUND before .NET 8.
+LG_MUST_CHECK struct lg_error *lg_dac_allocator_heaps_read(struct lg_dac *dac, uint64_t loader_allocator,
+                                                           struct lg_dac_blocks *ret);
+// JIT code.
+LG_MUST_CHECK struct lg_error *lg_dac_code_heaps_read(struct lg_dac *dac, struct lg_dac_blocks *ret);
+
 #endif

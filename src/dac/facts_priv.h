@@ -17,5 +17,4 @@ LG_MUST_CHECK struct lg_error *lg_dac_name_read(struct lg_dac *dac, uint32_t slo
 LG_MUST_CHECK struct lg_error *lg_dac_module_statics(struct lg_dac *dac, const struct lg_dac_type *type,
                                                      const struct lg_dacp_local_module *data,
                                                      struct lg_dac_statics *ret);
-
 #endif

@@ -186,6 +186,7 @@ static bool prepare(struct helper *h, uint32_t kind, uint32_t size, size_t *in, 
         *in += padded(size);
         break;
     case LG_DAC_OUT:
+    case LG_DAC_STRINGS:
         if (padded(size) > sizeof(h->out) - h->out_len)
             return false;
         *ret = (uintptr_t)(h->out + h->out_len);
@@ -211,6 +212,19 @@ static bool prepare_all(struct helper *h, const struct lg_dac_call *call, size_t
         ok = prepare(h, call->args[i].kind, call->args[i].size, in, &ret->args[i]);
     }
     return ok;
+}
+
+static void add_strings(struct helper *h, const struct lg_dac_call *call, const struct prepared *p)
+{
+    for (uint32_t i = 0; i < call->count; i++) {
+        const char *const *texts = (const char *const *)(uintptr_t)p->args[i];
+        bool is_texts = call->args[i].kind == LG_DAC_STRINGS;
+        for (size_t at = 0; is_texts && at < call->args[i].size / sizeof(*texts) && texts[at]; at++) {
+            struct lg_dac_string item = { "" };
+            strncpy(item.text, texts[at], sizeof(item.text) - 1);
+            add_item(h, &item, sizeof(item));
+        }
+    }
 }
 
 static uint32_t keep_object(struct helper *h, void *object)
@@ -251,6 +265,8 @@ static bool call_slot(struct helper *h, size_t *in, int32_t *first)
         answer.hresult = function(object, a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
     if (function && call.slot == LG_UNKNOWN_RELEASE && call.object >= LG_DAC_OBJECTS_OWN)
         h->objects[call.object] = NULL;
+    if (answer.hresult >= 0)
+        add_strings(h, &call, &p);
     answer.object = keep_object(h, p.object);
     memcpy(h->out + at, &answer, sizeof(answer));
     *first = at == 0 ? answer.hresult : *first;

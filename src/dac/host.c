@@ -385,6 +385,11 @@ static bool put_step(struct message *message, const struct lg_dac_step *step)
     return ok;
 }
 
+static bool comes_back(const struct lg_dac_arg *arg)
+{
+    return arg->kind == LG_DAC_OUT || arg->kind == LG_DAC_STRINGS;
+}
+
 // Copies what it answered to one step, at `*at`; false: the answer is too short.
 static bool take(const struct lg_dac_reply *reply, struct lg_dac_step *step, size_t *at)
 {
@@ -397,7 +402,7 @@ static bool take(const struct lg_dac_reply *reply, struct lg_dac_step *step, siz
     for (size_t i = 0; i < step->count; i++) {
         const struct lg_dac_arg *arg = &step->args[i];
         size_t room = ((size_t)arg->size + 7) & ~(size_t)7;
-        if (arg->kind != LG_DAC_OUT)
+        if (!comes_back(arg))
             continue;
         if (room > reply->len - *at)
             return false;
@@ -411,7 +416,7 @@ static void clear(struct lg_dac_step *step)
 {
     step->result = (struct lg_dac_result){ LG_E_FAIL, UINT32_MAX };
     for (size_t i = 0; i < step->count; i++) {
-        if (step->args[i].kind == LG_DAC_OUT)
+        if (comes_back(&step->args[i]))
             memset(step->args[i].out, 0, step->args[i].size);
     }
 }

@@ -63,6 +63,10 @@ struct lg_dac_arg {
     { \
         .kind = LG_DAC_CALLBACK \
     }
+#define LG_STRINGS(pointer, len) \
+    { \
+        .kind = LG_DAC_STRINGS, .out = (pointer), .size = (uint32_t)(len) \
+    }
 
 struct lg_dac_result {
     int32_t hresult;

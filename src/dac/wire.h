@@ -66,6 +66,7 @@ enum lg_dac_arg_kind {
     LG_DAC_OUT,      // a pointer to `size` bytes, zero at first, that come back
     LG_DAC_OBJECT,   // a pointer to where an interface goes
     LG_DAC_CALLBACK, // a function that makes each of its calls an item
+    LG_DAC_STRINGS,  // as OUT: pointers to texts of the DAC's own, each of which becomes an item
 };
 struct lg_dac_call {
     uint32_t object, slot, count, in_len;
@@ -82,6 +83,9 @@ struct lg_dac_answer {
 // VISITHEAP block, size, and whether it is the current one. Of 32-bit arguments the rest is undefined.
 struct lg_dac_item {
     uint64_t a, b, c;
+};
+struct lg_dac_string {
+    char text[32]; // With a NUL.
 };
 
 // A list of structs that know the address of the next: slot(address, struct *), again and again. It ends

@@ -6,6 +6,7 @@
 // the same thing are two lines that differ in the first column only (tests/e2e/test_dac_facts.py).
 //
 //     known    free string object object[]
+//     domain   address name
 //     gc       server|workstation valid|- heaps datas
 //     heap     address alloc-allocated ephemeral-segment fill-pointers...
 //     segment  start address end committed reserved flags
@@ -18,7 +19,8 @@
 //     name     mt name
 //     field    mt token offset element instance|static|thread type-mt address type-of-what-is-there
 //     mine     mt token thread address type-of-what-is-there                    thread statics
-//     time     what count milliseconds
+//     native   start size kind                                             blocks of loader and code
+//     heaps time     what count milliseconds
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +64,8 @@ static bool told(struct lg_error *err)
         return true;
     if (lg_error_kind(err) != LG_ERR_NOT_FOUND)
         exit(fail(err));
+    if (getenv("DACDUMP_WHY"))
+        fprintf(stderr, "dacdump: %s\n", lg_error_message(err));
     lg_error_free(err);
     return false;
 }
@@ -435,6 +439,63 @@ static void print_modules(struct dump *d)
         print_clr_module(d, clr_modules[i]);
 }
 
+// ---- native memory ----
+
+static void print_blocks(const struct lg_dac_blocks *blocks)
+{
+    for (size_t i = 0; i < blocks->len; i++)
+        printf("dac\tnative\t%" PRIx64 "\t%" PRIx64 "\t%s\n", blocks->at[i].start, blocks->at[i].size,
+               blocks->at[i].kind);
+}
+
+static void print_allocators(struct dump *d)
+{
+    _cleanup_(lg_dac_addresses_deinit) struct lg_dac_addresses modules = { .at = NULL };
+    struct lg_map seen = { .slots = NULL };
+    uint32_t index;
+    if (!told(lg_dac_modules_read(d->dac, &modules)))
+        return;
+    for (size_t i = 0; i < modules.len; i++) {
+        _cleanup_(lg_dac_module_deinit) struct lg_dac_module m = { .path = NULL };
+        _cleanup_(lg_dac_blocks_deinit) struct lg_dac_blocks blocks = { .at = NULL };
+        if (!told(lg_dac_module_read(d->dac, modules.at[i], &m)) || !m.loader_allocator
+            || lg_map_get(&seen, m.loader_allocator, &index))
+            continue;
+        if (!lg_map_put(&seen, m.loader_allocator, 0))
+            exit(fail(&lg_no_memory));
+        if (told(lg_dac_allocator_heaps_read(d->dac, m.loader_allocator, &blocks)))
+            print_blocks(&blocks);
+    }
+    lg_map_free(&seen);
+}
+
+static void print_native(struct dump *d)
+{
+    _cleanup_(lg_dac_domain_deinit) struct lg_dac_domain domain = { .name = NULL };
+    _cleanup_(lg_dac_blocks_deinit) struct lg_dac_blocks code = { .at = NULL }, own = { .at = NULL };
+    if (told(lg_dac_domain_read(d->dac, &domain))) {
+        printf("dac\tdomain\t%" PRIx64 "\t%s\n", domain.address, domain.name ? domain.name : "");
+        if (told(lg_dac_domain_heaps_read(d->dac, domain.address, &own)))
+            print_blocks(&own);
+    }
+    if (told(lg_dac_code_heaps_read(d->dac, &code)))
+        print_blocks(&code);
+    print_allocators(d);
+}
+
+static void print_clr_native(struct dump *d)
+{
+    const struct lg_native_heap *h;
+    size_t count;
+    struct lg_domain domain;
+    lg_clr_domain(d->clr, &domain);
+    printf("clr\tdomain\t%" PRIx64 "\t%s\n", domain.address, domain.name ? domain.name : "");
+    if (!told(lg_clr_native_heaps(d->clr, &h, &count)))
+        return;
+    for (size_t i = 0; i < count; i++)
+        printf("clr\tnative\t%" PRIx64 "\t%" PRIx64 "\t%s\n", h[i].start, h[i].reserved, h[i].kind);
+}
+
 // ---- how long it takes ----
 
 static void time_types(struct dump *d)
@@ -532,6 +593,9 @@ static void print_all(struct dump *d)
     print_types(d);
     print_names(d);
     print_fields(d);
+    print_native(d);
+    if (d->clr)
+        print_clr_native(d);
     time_types(d);
 }
 
