@@ -125,7 +125,10 @@ static struct lg_error *add_allocator(struct lg_dac *dac, uint64_t allocator, st
     struct allocator_heaps h;
     struct lg_error *err = read_heaps(dac, allocator, &h);
     for (size_t i = 0; !err && i < h.count; i++) {
-        if (h.heaps[i]) // What a runtime of this kind does not have is 0.
+        bool is_new = h.heaps[i] != 0; // What this runtime does not have is 0.
+        for (size_t before = 0; before < i; before++)
+            is_new = is_new && h.heaps[before] != h.heaps[i]; // Collectible: one heap for two purposes.
+        if (is_new)
             err = lg_dac_may_lack(traverse(dac, h.heaps[i], h.kinds[i], h.names[i].text, ret));
     }
     return err;

@@ -66,7 +66,7 @@ def told(lab, request):
 
 
 @every
-@pytest.mark.parametrize("kind, least", [("known", 1), ("gc", 1), ("heap", 1), ("segment", 4), ("context", 1), ("counts", 1), ("thread", 2),
+@pytest.mark.parametrize("kind, least", [("known", 1), ("domain", 1), ("gc", 1), ("heap", 1), ("segment", 4), ("context", 1), ("counts", 1), ("thread", 2),
                                          ("module", 5), ("loaded", 300), ("mine", 2)])
 def test_the_same_is_told(told, kind, least):
     pairs = told.pairs(kind)
@@ -147,3 +147,16 @@ def test_names_are_the_same(told):
     differ = [(mt, dac, clr) for (mt,), dac, clr in pairs if (not same_name(dac[0], clr[0]) if dac else mt not in nameless)]
     assert not differ, f"{len(differ)} of {len(pairs)}: {differ[:5]}"
     assert len(pairs) > 400
+
+
+@every
+def test_loader_heaps_are_the_same(told):
+    """The DAC knows some more (those of the stub dispatch), linger those of the GC."""
+    pairs = told.pairs("native")
+    shared = {clr[1] for _, dac, clr in pairs if dac and clr}
+    assert {"LowFrequencyHeap", "HighFrequencyHeap", "StubHeap", "LoaderCodeHeap"} <= shared
+    # Of a heap of dynamic methods the DAC tells how far it is filled, not how large it is.
+    differ = [(key, dac, clr) for key, dac, clr in pairs if dac != clr and (dac or clr)[1] in shared and (dac or clr)[1] != "HostCodeHeap"]
+    assert not differ, f"{len(differ)} of {len(pairs)}: {differ[:5]}"
+    assert {key for key, dac, _ in pairs if dac and dac[1] == "HostCodeHeap"} == {key for key, _, clr in pairs if clr and clr[1] == "HostCodeHeap"}
+    assert len(pairs) > 20
