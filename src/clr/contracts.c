@@ -121,6 +121,7 @@ struct lg_error *lg_clr_descriptor_open(struct lg_clr *clr)
     uint64_t address, size;
     clr->info.mt_mask = ~UINT64_C(7);
     clr->rid_shift = 8;
+    clr->bucket_words = 3;
     if (!lg_image_symbol(&clr->image, "DotNetRuntimeContractDescriptor", &address, &size)) {
         memset(&clr->off, 0xff, sizeof(clr->off)); // LG_NO_OFFSET
         return lg_descriptor_parse(EMPTY, sizeof(EMPTY) - 1, NULL, 0, &clr->descriptor);

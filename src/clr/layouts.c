@@ -194,7 +194,6 @@ static void set_constants(struct lg_offsets *off)
     off->GenericsDictInfo_NumDicts = 4;
     off->GenericsDictInfo_NumTypeArgs = 6;
     off->TypeDesc_TypeAndFlags = 0;
-    off->ParamTypeDesc_TypeArg = 16;
 }
 
 static struct lg_error *measure(struct lg_clr *clr, struct samples *s)

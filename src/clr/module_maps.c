@@ -111,7 +111,7 @@ static bool walk_chain(struct lg_clr *clr, uint64_t entry, uint32_t *seen,
 // is a flag.
 bool lg_contracts_instantiations(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data)
 {
-    enum { SLOT_LENGTH = 0, SPECIAL_SLOTS = 3, BUCKETS_MAX = 1 << 22 };
+    enum { SLOT_LENGTH = 0, BUCKETS_MAX = 1 << 22 };
     const struct lg_offsets *off = &clr->off;
     uint64_t table, buckets, length, heads[PIECE];
     uint32_t seen = 0;
@@ -129,7 +129,7 @@ bool lg_contracts_instantiations(struct lg_clr *clr, uint64_t module, lg_each_ty
         return false;
     for (uint64_t i = 0; i < length; i += PIECE) {
         size_t n = length - i < PIECE ? (size_t)(length - i) : PIECE;
-        if (!lg_target_read_all(clr->target, buckets + 8 * (SPECIAL_SLOTS + i), heads, 8 * n))
+        if (!lg_target_read_all(clr->target, buckets + 8 * (clr->bucket_words + i), heads, 8 * n))
             return false;
         for (size_t k = 0; k < n; k++)
             whole &= walk_chain(clr, heads[k], &seen, each, data);

@@ -209,6 +209,26 @@ static void add_function_pointer(struct lg_namer *namer, struct lg_text *text, u
     lg_text_add(text, ")");
 }
 
+// What a pointer or by-ref is of. Where it is not told: behind the kind, or one word further on,
+// whichever is a type.
+static bool type_argument(struct lg_clr *clr, uint64_t desc, uint64_t *ret)
+{
+    uint32_t told = clr->off.ParamTypeDesc_TypeArg;
+    if (told != LG_NO_OFFSET)
+        return lg_target_u64(clr->target, desc + told, ret);
+    for (uint32_t at = 8; at <= 16; at += 8) {
+        struct lg_mt m;
+        uint32_t kind;
+        if (!lg_target_u64(clr->target, desc + at, ret))
+            continue;
+        if (*ret & 2
+                ? lg_target_u32(clr->target, *ret & ~UINT64_C(3), &kind) && (kind & 0xff) <= LG_ELEM_MVAR
+                : lg_mt_read(clr, *ret, &m))
+            return true;
+    }
+    return false;
+}
+
 static void add_type_desc(struct lg_namer *namer, struct lg_text *text, uint64_t desc)
 {
     const struct lg_offsets *off = &namer->clr->off;
@@ -226,8 +246,7 @@ static void add_type_desc(struct lg_namer *namer, struct lg_text *text, uint64_t
     case LG_ELEM_PTR:
     case LG_ELEM_BYREF:
     case LG_ELEM_VALUETYPE: // A struct as it is marshalled: its element names it.
-        if (off->ParamTypeDesc_TypeArg == LG_NO_OFFSET
-            || !lg_target_u64(namer->clr->target, desc + off->ParamTypeDesc_TypeArg, &element))
+        if (!type_argument(namer->clr, desc, &element))
             break;
         lg_name_handle(namer, text, element);
         lg_text_add(text, (kind & 0xff) == LG_ELEM_PTR     ? "*"

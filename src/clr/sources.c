@@ -63,7 +63,7 @@ static unsigned replace(struct lg_clr *clr, bool dac)
     if (!maps_tokens(&clr->off)) {
         from->module_type = dac ? lg_told_module_type : NULL;
         from->module_types = dac ? lg_told_module_types : NULL;
-        from->module_instantiations = NULL;
+        from->module_instantiations = lg_measured_instantiations;
         count++;
     }
     if (!tells_fields(&clr->off)) {
@@ -112,6 +112,7 @@ static struct lg_error *do_without(struct lg_clr *clr)
         .module = lg_told_module,
         .module_type = lg_told_module_type,
         .module_types = lg_told_module_types,
+        .module_instantiations = lg_measured_instantiations,
         .may_have_statics = lg_told_may_have_statics,
         .class = lg_told_class,
         .static_bases = lg_told_static_bases,

@@ -33,6 +33,11 @@ bool lg_told_static_bases(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m
                           struct lg_static_bases *ret);
 uint64_t lg_told_thread_base(struct lg_clr *clr, uint64_t mt, const struct lg_managed_thread *thread);
 
+// measured.c: what is found by what it looks like.
+bool lg_measured_instantiations(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data);
+bool lg_measured_metadata(struct lg_clr *clr, uint64_t module, uint64_t *ret, uint64_t *size_ret);
+void lg_thread_data_measure(struct lg_clr *clr);
+
 // For load_contexts.c, where the descriptor has nothing. False, and nothing: they do not tell.
 bool lg_told_load_context(struct lg_clr *clr, uint64_t module, uint64_t *ret);
 void lg_told_domain(struct lg_clr *clr, struct lg_domain *ret);

@@ -252,6 +252,8 @@ struct lg_error *lg_clr_threads_open(struct lg_clr *clr)
     sort_contexts(clr);
     if (err)
         clr->threads.len = 0;
+    else if (clr->off.Thread_ThreadLocalDataPtr == LG_NO_OFFSET)
+        lg_thread_data_measure(clr);
     return err;
 }
 

@@ -149,6 +149,8 @@ bool lg_told_module(struct lg_clr *clr, uint64_t module, struct lg_module_facts 
             .metadata = m.metadata,
             .metadata_size = m.metadata_size,
         };
+        if (m.is_dynamic && !m.metadata)
+            lg_measured_metadata(clr, module, &ret->metadata, &ret->metadata_size);
     }
     lg_dac_module_deinit(&m);
     bool told = !err;
