@@ -124,6 +124,7 @@ struct lg_module_list; // modules.c
 struct lg_field_cache; // fields.c
 struct lg_static_list; // statics.c
 struct lg_memory;      // memory.c
+struct lg_stored;      // stored.c
 
 struct lg_clr {
     struct lg_target *target; // Borrowed.
@@ -159,6 +160,7 @@ struct lg_clr {
     struct lg_field_cache *fields;
     struct lg_static_list *statics;
     struct lg_memory *memory; // NULL until asked for
+    struct lg_stored *stored; // Of a snapshot, else NULL: then there is no descriptor, and no `gc`.
 };
 
 // The pointer in an indirect global; false if there is no such global or it is not readable.
@@ -183,6 +185,7 @@ void lg_clr_modules_close(struct lg_clr *clr);
 void lg_clr_fields_close(struct lg_clr *clr);                      // fields.c
 void lg_clr_statics_close(struct lg_clr *clr);                     // statics.c
 void lg_clr_memory_close(struct lg_clr *clr);                      // memory.c
+void lg_clr_stored_close(struct lg_clr *clr);                      // stored.c
 LG_MUST_CHECK struct lg_error *lg_clr_gc_open(struct lg_clr *clr); // gc.c: variables, heaps, segments
 void lg_clr_gc_close(struct lg_clr *clr);
 // An error unless the GC's variables and heaps are known: a core may lack them.

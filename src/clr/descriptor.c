@@ -53,7 +53,7 @@ static bool small_number(const struct lg_json *value, uint32_t *ret)
 bool lg_descriptor_offset(const struct lg_descriptor *d, const char *type, const char *field,
                           uint32_t *ret)
 {
-    for (size_t i = 0; i < d->part_count; i++) {
+    for (size_t i = 0; d && i < d->part_count; i++) {
         const struct lg_json *value = lg_json_member(lg_json_member(d->parts[i].types, type), field);
         if (lg_json_kind(value) == LG_JSON_ARRAY)
             value = lg_json_item(value, 0);
@@ -70,7 +70,7 @@ bool lg_descriptor_size(const struct lg_descriptor *d, const char *type, uint32_
 
 bool lg_descriptor_global(const struct lg_descriptor *d, const char *name, uint64_t *ret)
 {
-    for (size_t i = 0; i < d->part_count; i++) {
+    for (size_t i = 0; d && i < d->part_count; i++) {
         const struct lg_json *value = lg_json_member(d->parts[i].globals, name);
         if (value && value_of(&d->parts[i], value, ret))
             return true;
@@ -81,7 +81,7 @@ bool lg_descriptor_global(const struct lg_descriptor *d, const char *name, uint6
 // .NET 11 writes "c1": version 1 of CoreCLR's algorithm; "n1" would be NativeAOT's, which is another.
 bool lg_descriptor_contract(const struct lg_descriptor *d, const char *name, uint32_t *ret)
 {
-    for (size_t i = 0; i < d->part_count; i++) {
+    for (size_t i = 0; d && i < d->part_count; i++) {
         const struct lg_json *value = lg_json_member(d->parts[i].contracts, name);
         const char *s = lg_json_string(value);
         if (s && *s == 'c') {

@@ -27,6 +27,7 @@ LG_MUST_CHECK struct lg_error *lg_descriptor_parse(const char *json, size_t len,
 void lg_descriptor_free(struct lg_descriptor *descriptor); // NULL is allowed
 LG_DEFINE_FREEP(lg_descriptor)
 
+// NULL, a snapshot's, has nothing of all this.
 bool lg_descriptor_offset(const struct lg_descriptor *d, const char *type, const char *field,
                           uint32_t *ret);
 bool lg_descriptor_size(const struct lg_descriptor *d, const char *type, uint32_t *ret);

@@ -295,6 +295,15 @@ static struct lg_error *remember(struct lg_clr *clr, uint64_t mt, field_list *fi
     return NULL;
 }
 
+bool lg_clr_fields_put(struct lg_clr *clr, uint64_t mt, struct lg_field *fields, size_t count)
+{
+    if (!clr->fields && !(clr->fields = calloc(1, sizeof(*clr->fields))))
+        return false;
+    if (!lg_map_put(&clr->fields->by_mt, mt, (uint32_t)clr->fields->all.len))
+        return false;
+    return lg_vec_push(&clr->fields->all, (struct entry){ fields, count });
+}
+
 static void free_list(field_list *fields)
 {
     lg_vec_free(fields);
@@ -309,6 +318,9 @@ struct lg_error *lg_clr_fields(struct lg_clr *clr, const struct lg_type *type,
         return &lg_no_memory;
     if (lg_map_get(&clr->fields->by_mt, type->mt, &i)) {
         entry = &clr->fields->all.at[i];
+    } else if (clr->stored) {
+        return lg_error_new(LG_ERR_UNSUPPORTED, "the snapshot does not hold the fields of %s",
+                            lg_clr_type_name(clr, type));
     } else {
         _cleanup_(free_list) field_list fields = { 0 };
         struct lg_error *err = read_fields(clr, type->mt, &fields);

@@ -49,6 +49,8 @@ static struct lg_error *read_queue(struct lg_clr *clr, size_t heap)
 struct lg_error *lg_clr_finalizer_queues(struct lg_clr *clr, const struct lg_finalizer_queue **ret,
                                          size_t *count_ret)
 {
+    if (clr->stored)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "a snapshot does not hold the finalization queues");
     if (!clr->finalizers_read) {
         clr->finalizers.len = 0;
         struct lg_error *missing = lg_clr_gc_needed(clr);

@@ -8,6 +8,7 @@
 // huge and free).
 #include "clr/gc_vars.h"
 #include "clr/memory.h"
+#include "clr/stored.h"
 
 enum { MAX_KINDS = 16 };
 
@@ -50,6 +51,12 @@ static struct lg_error *add_free(struct lg_clr *clr, size_t heap, struct lg_gc_c
 struct lg_error *lg_clr_gc_committed(struct lg_clr *clr, struct lg_gc_committed *ret)
 {
     struct lg_gc_committed sum = { 0 };
+    if (clr->stored && !clr->stored->has_committed)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "it was when the snapshot was taken");
+    if (clr->stored) {
+        *ret = clr->stored->committed;
+        return NULL;
+    }
     struct lg_error *missing = lg_clr_gc_needed(clr);
     if (missing)
         return missing;
@@ -75,7 +82,7 @@ bool lg_clr_gc_range(const struct lg_clr *clr, uint64_t *ret)
 {
     enum { SIZE = 64, LOWEST = 24 };
     uint64_t at = 0, bounds[2];
-    if (!clr->info.regions || clr->gc->vars[LG_GC_CARD_TABLE_INFO_SIZE] != SIZE
+    if (!clr->gc || !clr->info.regions || clr->gc->vars[LG_GC_CARD_TABLE_INFO_SIZE] != SIZE
         || !lg_target_u64(clr->target, clr->gc->vars[LG_GC_BOOKKEEPING_START], &at) || !at
         || !lg_target_read_all(clr->target, at + LOWEST, bounds, sizeof(bounds)))
         return false;

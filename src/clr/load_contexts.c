@@ -1,11 +1,15 @@
 // Where code was loaded to: LoaderAllocators, AssemblyLoadContexts, the AppDomain.
 #include "clr/sources.h"
+#include "clr/stored.h"
 #include "clr/told.h"
 
 uint64_t lg_clr_loader_module(struct lg_clr *clr, const struct lg_type *type)
 {
+    const struct lg_stored_type *stored = lg_clr_stored_type(clr, type);
     struct lg_mt m;
     uint64_t module;
+    if (stored)
+        return stored->loader_module;
     if (clr->off.MethodTableAuxiliaryData_LoaderModule == LG_NO_OFFSET) // Of most types it is that.
         return lg_clr_module(clr, type->module) ? type->module : 0;
     if (!lg_mt_read(clr, type->mt, &m)
@@ -17,6 +21,9 @@ uint64_t lg_clr_loader_module(struct lg_clr *clr, const struct lg_type *type)
 
 uint64_t lg_clr_loader_allocator(struct lg_clr *clr, const struct lg_type *type)
 {
+    const struct lg_stored_type *stored = lg_clr_stored_type(clr, type);
+    if (stored)
+        return stored->loader_allocator;
     uint64_t module = type->flags & LG_TYPE_COLLECTIBLE ? lg_clr_loader_module(clr, type) : 0;
     uint64_t allocator;
     return module && lg_clr_pointer(clr, module, clr->off.Module_LoaderAllocator, &allocator) ? allocator
@@ -40,7 +47,10 @@ bool lg_clr_load_context(struct lg_clr *clr, uint64_t module, struct lg_load_con
 {
     const struct lg_offsets *off = &clr->off;
     uint64_t assembly, handle;
-    *ret = (struct lg_load_context){ 0 };
+    const struct lg_stored_module *stored = lg_clr_stored_module(clr, module);
+    *ret = stored ? stored->context : (struct lg_load_context){ 0 };
+    if (stored)
+        return stored->has_context;
     if (off->AssemblyBinder_AssemblyLoadContext == LG_NO_OFFSET)
         return lg_clr_module(clr, module) && lg_told_load_context(clr, module, &ret->object);
     if (!lg_clr_module(clr, module) || !lg_clr_pointer(clr, module, off->Module_PEAssembly, &assembly)

@@ -299,6 +299,13 @@ void lg_name_handle(struct lg_namer *namer, struct lg_text *text, uint64_t handl
     lg_namer_leave(namer);
 }
 
+bool lg_clr_names_put(struct lg_clr *clr, uint64_t handle, const char *name)
+{
+    struct lg_name_cache *names = lg_type_names(clr);
+    return lg_vec_push(&names->at, name)
+           && lg_map_put(&names->by_handle, handle, (uint32_t)names->at.len - 1);
+}
+
 const char *lg_clr_handle_name(struct lg_clr *clr, uint64_t type_handle)
 {
     struct lg_namer namer = { .clr = clr };

@@ -185,6 +185,7 @@ void lg_clr_free(struct lg_clr *clr)
     lg_vec_free(&clr->finalizers);
     lg_vec_free(&clr->native_heaps);
     lg_descriptor_free(clr->descriptor);
+    lg_clr_stored_close(clr);
     free(clr->heap_missing);
     free(clr);
 }

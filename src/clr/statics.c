@@ -488,6 +488,25 @@ struct lg_error *lg_clr_statics(struct lg_clr *clr, const struct lg_static **ret
     return NULL;
 }
 
+struct lg_error *lg_clr_statics_put(struct lg_clr *clr, const struct lg_static *statics, size_t count,
+                                    const struct lg_thread_root *roots, size_t root_count,
+                                    bool are_whole)
+{
+    struct lg_static_list *list = NULL;
+    struct lg_error *err = get_list(clr, &list);
+    bool ok = !err;
+    for (size_t i = 0; i < count && ok; i++)
+        ok = lg_vec_push(&list->all, statics[i]);
+    for (size_t i = 0; i < root_count && ok; i++)
+        ok = lg_vec_push(&list->roots, roots[i]);
+    if (!ok)
+        return &lg_no_memory;
+    sort_slots(list);
+    list->gaps = !are_whole;
+    list->is_noted = list->read = list->roots_read = true;
+    return NULL;
+}
+
 bool lg_clr_statics_are_whole(const struct lg_clr *clr)
 {
     return clr->statics && clr->statics->read && clr->statics->gaps == 0;
@@ -495,7 +514,7 @@ bool lg_clr_statics_are_whole(const struct lg_clr *clr)
 
 void lg_clr_statics_renew(struct lg_clr *clr)
 {
-    if (clr->statics && clr->statics->type_count != lg_clr_type_count(clr))
+    if (clr->statics && !clr->stored && clr->statics->type_count != lg_clr_type_count(clr))
         clr->statics->read = false;
 }
 

@@ -105,7 +105,8 @@ bool lg_mt_read_head(struct lg_clr *clr, uint64_t mt, struct lg_mt *ret)
 {
     const struct lg_offsets *off = &clr->off;
     uint8_t head[SPAN_MAX];
-    if (mt == 0 || (mt & 7) || !lg_target_read_all(clr->target, mt, head, clr->types->span))
+    if (clr->stored || mt == 0 || (mt & 7)
+        || !lg_target_read_all(clr->target, mt, head, clr->types->span))
         return false;
     *ret = (struct lg_mt){
         .flags = get_u32(head, off->MethodTable_MTFlags),
@@ -352,6 +353,11 @@ const struct lg_type *lg_clr_type(struct lg_clr *clr, uint64_t mt)
         type = add(clr->types, &read);
     pthread_mutex_unlock(&clr->types->lock);
     return type;
+}
+
+bool lg_clr_types_put(struct lg_clr *clr, const struct lg_type *type)
+{
+    return type->mt != 0 && !look_up(clr->types, type->mt) && add(clr->types, type);
 }
 
 const struct lg_type *lg_clr_type_at(struct lg_clr *clr, uint32_t id)

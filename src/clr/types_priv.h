@@ -221,4 +221,18 @@ const char *lg_field_name(struct lg_clr *clr, const struct lg_metadata *md, uint
 // Sizes of the structures in front of MethodTableAuxiliaryData; 0: the descriptor does not tell.
 uint32_t lg_clr_size(const struct lg_clr *clr, const char *type);
 
+// ---- stored.c: what a snapshot knows; NULL: it is none, or does not know it ----
+const struct lg_stored_type *lg_clr_stored_type(const struct lg_clr *clr, const struct lg_type *type);
+const struct lg_stored_module *lg_clr_stored_module(const struct lg_clr *clr, uint64_t module);
+// Each file puts what it is given where it would have put what it read. False: out of memory, or a type
+// that is there already.
+bool lg_clr_types_put(struct lg_clr *clr, const struct lg_type *type);
+bool lg_clr_names_put(struct lg_clr *clr, uint64_t handle, const char *name);
+bool lg_clr_fields_put(struct lg_clr *clr, uint64_t mt, struct lg_field *fields,
+                       size_t count); // takes them if true
+bool lg_clr_modules_put(struct lg_clr *clr, const struct lg_module *module, bool is_listed);
+LG_MUST_CHECK struct lg_error *lg_clr_statics_put(struct lg_clr *clr, const struct lg_static *statics,
+                                                  size_t count, const struct lg_thread_root *roots,
+                                                  size_t root_count, bool are_whole);
+
 #endif

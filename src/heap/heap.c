@@ -143,7 +143,7 @@ static void work_on_piece(void *data, size_t i, size_t worker)
         if (crew->pass->begin)
             crew->pass->begin(crew->pass->self, i, worker);
         if (crew->pass->seen)
-            walk_tell(walker, piece, false, crew->pass->seen, crew->pass->self, NULL);
+            walk_tell(walker, piece, crew->pass->with_free, crew->pass->seen, crew->pass->self, NULL);
         else
             walk_starts(walker, piece, crew->pass->starts, crew->pass->self);
         if (crew->pass->end)

@@ -63,7 +63,8 @@ struct lg_pass {
     lg_starts_visitor *starts; // from several workers at once
     void (*begin)(void *self, size_t piece, size_t worker);
     void (*end)(void *self, size_t piece, size_t worker);
-    void *self; // shared by all workers
+    bool with_free; // `seen` is told of free objects too.
+    void *self;     // shared by all workers
 };
 LG_MUST_CHECK struct lg_error *lg_heap_pass(struct lg_heap *heap, const struct lg_pass *pass,
                                             struct lg_walk_result *result_ret);

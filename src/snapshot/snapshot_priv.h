@@ -1,0 +1,131 @@
+// For the files of src/snapshot.
+#ifndef LG_SNAPSHOT_SNAPSHOT_PRIV_H
+#define LG_SNAPSHOT_SNAPSHOT_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "clr/stored.h"
+#include "snapshot/pages.h"
+#include "snapshot/snapshot.h"
+#include "snapshot/tables.h"
+
+#define CHUNK_META LG_CHUNK_ID('M', 'E', 'T', 'A')
+#define CHUNK_SEGM LG_CHUNK_ID('S', 'E', 'G', 'M')
+#define CHUNK_TYPE LG_CHUNK_ID('T', 'Y', 'P', 'E')
+#define CHUNK_NAME LG_CHUNK_ID('N', 'A', 'M', 'E')
+#define CHUNK_FIEL LG_CHUNK_ID('F', 'I', 'E', 'L')
+#define CHUNK_MODU LG_CHUNK_ID('M', 'O', 'D', 'U')
+#define CHUNK_THRD LG_CHUNK_ID('T', 'H', 'R', 'D')
+#define CHUNK_STAT LG_CHUNK_ID('S', 'T', 'A', 'T')
+#define CHUNK_HNDL LG_CHUNK_ID('H', 'N', 'D', 'L')
+#define CHUNK_NHEA LG_CHUNK_ID('N', 'H', 'E', 'A')
+#define CHUNK_ROOT LG_CHUNK_ID('R', 'O', 'O', 'T')
+#define CHUNK_HIST LG_CHUNK_ID('H', 'I', 'S', 'T')
+#define CHUNK_RETA LG_CHUNK_ID('R', 'E', 'T', 'A')
+#define CHUNK_MEMO LG_CHUNK_ID('M', 'E', 'M', 'O')
+#define CHUNK_CODE LG_CHUNK_ID('C', 'O', 'D', 'E')
+#define CHUNK_RUNS LG_CHUNK_ID('R', 'U', 'N', 'S')
+#define CHUNK_PAGE LG_CHUNK_ID('P', 'A', 'G', 'E')
+#define CHUNK_HEAP LG_CHUNK_ID('H', 'E', 'A', 'P')
+
+// ---- facts.c: the runtime's ----
+
+// META tells of it too: that the runtime is told first, and the notes.
+struct about_io {
+    struct lg_snapshot_about about;
+    struct lg_clr_info info;
+    LG_VEC(const char *) notes;
+};
+void io_about(struct lg_table_io *io, void *about_io);
+
+LG_MUST_CHECK struct lg_error *facts_write(struct lg_chunk_writer *writer, struct lg_stored *stored);
+// All but `info`. Checks what is relied on: segments in order, threads that exist.
+LG_MUST_CHECK struct lg_error *facts_read(struct lg_chunk_file *file, struct lg_arena *arena,
+                                          uint64_t *budget, struct lg_stored *ret);
+
+// ---- findings.c: what was found out ----
+
+struct roots_io {
+    struct lg_roots *roots;
+    const struct lg_managed_thread *threads;
+    size_t thread_count;
+};
+void io_roots(struct lg_table_io *io, void *roots_io);
+
+struct stats_io {
+    LG_VEC(uint64_t) counts;
+    LG_VEC(uint64_t) sizes;
+    LG_VEC(struct lg_object) big_free;
+    struct lg_walk_result walk;
+    struct lg_clr *clr;
+};
+void io_stats(struct lg_table_io *io, void *stats_io);
+void stats_io_deinit(struct stats_io *stats);
+void io_summary(struct lg_table_io *io, void *summary);
+
+// ---- memos.c: single words of memory that shapes depend on ----
+
+struct memo {
+    uint64_t address;
+    uint32_t length;
+    const uint8_t *bytes; // of the arena, or of the file
+};
+struct memos {
+    LG_VEC(struct memo) all; // by address; none overlap
+};
+void io_memos(struct lg_table_io *io, void *memos);
+static inline void memos_deinit(struct memos *memos)
+{
+    lg_vec_free(&memos->all);
+}
+// False when out of memory; what cannot be read is left out.
+bool memos_add(struct memos *memos, struct lg_target *target, struct lg_arena *arena, uint64_t address,
+               uint64_t length);
+// Those beside the objects: GCDescs, handles of threads, native loader allocators.
+LG_MUST_CHECK struct lg_error *memos_gather(struct lg_heap *heap, const struct lg_stored *stored,
+                                            struct lg_arena *arena, struct memos *ret);
+void memos_sort(struct memos *memos);
+// Puts what of them lies in [address, address + len) where it belongs.
+void memos_overlay(const struct memos *memos, uint64_t address, uint8_t *bytes, size_t len);
+// The memo that `address` is in, or NULL.
+const struct memo *memos_find(const struct memos *memos, uint64_t address);
+
+// ---- snapshot.c ----
+
+enum { CACHED = 64 }; // pages
+struct cached {
+    pthread_mutex_t lock;
+    uint64_t page; // + 1; 0: none
+    uint8_t *bytes;
+};
+
+struct run {
+    uint64_t start, end, page;
+};
+
+struct lg_snapshot {
+    struct lg_target target;
+    struct lg_chunk_file *file;
+    struct lg_arena arena;
+    uint64_t budget;
+    struct about_io about;
+    struct lg_stored stored; // until lg_snapshot_clr()
+    struct memos memos;
+    LG_VEC(struct run) runs;
+    const uint8_t *pages; // records
+    uint64_t page_count;
+    struct lg_reader heap;
+    struct lg_shapes shapes;
+    LG_VEC(struct lg_type) types;   // by code, for the shapes
+    LG_VEC(struct gc_desc *) descs; // the same
+    struct cached cached[CACHED];
+    _Atomic uint64_t damaged; // page + 1
+    struct lg_summary summary;
+    bool has_summary;
+};
+size_t snapshot_read(struct lg_target *target, uint64_t address, void *buf, size_t len); // read.c
+// Decodes a page that is not in the cache; remembers the first that is damaged.
+bool snapshot_decode(struct lg_snapshot *snapshot, const struct run *run, uint64_t page, uint8_t *bytes);
+
+#endif
