@@ -26,6 +26,8 @@ extern const struct lg_command lg_cmd_ps;
 extern const struct lg_command lg_cmd_quit;
 extern const struct lg_command lg_cmd_refresh;
 extern const struct lg_command lg_cmd_retained;
+extern const struct lg_command lg_cmd_info;
+extern const struct lg_command lg_cmd_snapshot;
 extern const struct lg_command lg_cmd_vadump;
 
 // What `help NAME` and `NAME --help` say.

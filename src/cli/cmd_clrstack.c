@@ -273,6 +273,7 @@ const struct lg_command lg_cmd_clrstack = {
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .without_objects = true,
+    .reads = "the stacks of threads",
     .check = check_args,
     .run = run,
 };

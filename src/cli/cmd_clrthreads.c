@@ -159,6 +159,7 @@ const struct lg_command lg_cmd_clrthreads = {
     .details = details,
     .needs = LG_NEEDS_HEAP,
     .without_objects = true,
+    .reads = "the stacks and registers of threads",
     .check = check_args,
     .run = run,
 };

@@ -151,6 +151,7 @@ const struct lg_command lg_cmd_dumpalc = {
     .summary = "the AssemblyLoadContexts: which are to be unloaded and still here",
     .details = details,
     .needs = LG_NEEDS_HEAP,
+    .reads = "values of fields",
     .check = check_args,
     .run = run,
 };

@@ -9,6 +9,8 @@ enum { STRING_MAX = 1 << 20, ELEMENTS_SHOWN = 128 };
 
 struct lg_object_view lg_object_view(struct lg_session *session, struct lg_report *report)
 {
+    if (lg_session_target(session)->has_no_values)
+        lg_report_incomplete(report, "%s", LG_NO_CONTENTS);
     return (struct lg_object_view){
         .report = report,
         .heap = lg_session_heap(session),

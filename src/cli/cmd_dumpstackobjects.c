@@ -166,6 +166,7 @@ const struct lg_command lg_cmd_dumpstackobjects = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .reads = "the stacks of threads",
     .check = check_args,
     .run = run,
 };

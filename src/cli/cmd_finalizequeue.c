@@ -274,6 +274,7 @@ const struct lg_command lg_cmd_finalizequeue = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
+    .reads = "the finalization queues",
     .check = check_args,
     .run = run,
 };

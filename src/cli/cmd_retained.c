@@ -68,54 +68,83 @@ static struct lg_error *answer(const struct lg_retained *retained)
     }
 }
 
-static void report_total(const struct lg_retained *retained, const struct lg_roots *roots,
-                         const struct lg_reach *reach)
+static void report_total(struct lg_report *report, const struct lg_summary *sum,
+                         const struct lg_walk_result *walk, const struct lg_roots *roots)
 {
-    struct lg_report *report = retained->report;
     char count[LG_COMMAS_SIZE], size[LG_COMMAS_SIZE];
-    uint64_t guessed = reach->paths->reached - reach->certain_count;
-    lg_report_line(report, "%s live objects, %s bytes",
-                   lg_commas(count, retained->retention->live_count),
-                   lg_commas(size, retained->retention->live_size));
-    lg_report_fact_number(report, "live_count", retained->retention->live_count);
-    lg_report_fact_number(report, "live_size", retained->retention->live_size);
-    lg_report_fact_number(report, "guessed_count", guessed);
-    lg_session_report_walk(report, &reach->graph->walk);
+    lg_report_line(report, "%s live objects, %s bytes", lg_commas(count, sum->live_count),
+                   lg_commas(size, sum->live_size));
+    lg_report_fact_number(report, "live_count", sum->live_count);
+    lg_report_fact_number(report, "live_size", sum->live_size);
+    lg_report_fact_number(report, "guessed_count", sum->guessed);
+    lg_session_report_walk(report, walk);
     for (size_t i = 0; i < roots->incomplete.len; i++)
         lg_report_incomplete(report, "%s", roots->incomplete.at[i]);
-    if (guessed)
+    if (sum->guessed)
         lg_report_incomplete(report,
                              "%" PRIu64 " live objects are held by words on stacks only, which may be "
                              "no references",
-                             guessed);
+                             sum->guessed);
+}
+
+// By what the dominator tree tells.
+static struct lg_error *compute(struct lg_retained *retained)
+{
+    const struct lg_reach *reach = NULL;
+    const struct lg_roots *roots = NULL;
+    struct lg_error *err = lg_session_retention(retained->session, &retained->retention);
+    if (!err)
+        err = lg_session_reach(retained->session, &reach);
+    if (!err)
+        err = lg_session_roots(retained->session, &roots);
+    if (err)
+        return err;
+    retained->clr = lg_session_clr(retained->session);
+    retained->heap = lg_session_heap(retained->session);
+    err = answer(retained);
+    struct lg_summary sum = { .live_count = retained->retention->live_count,
+                              .live_size = retained->retention->live_size,
+                              .guessed = reach->paths->reached - reach->certain_count };
+    if (!err)
+        report_total(retained->report, &sum, &reach->graph->walk, roots);
+    return err;
+}
+
+// By what a snapshot holds of it.
+static struct lg_error *look_up(struct lg_retained *retained, const struct lg_summary *summary)
+{
+    const struct lg_roots *roots;
+    const struct lg_type_stats *stats;
+    const struct lg_walk_result *walk;
+    struct lg_error *err = lg_session_roots(retained->session, &roots);
+    if (!err)
+        err = lg_session_stats(retained->session, &stats, &walk);
+    if (err)
+        return err;
+    retained->clr = lg_session_clr(retained->session);
+    lg_retained_from_summary(retained, summary);
+    report_total(retained->report, summary, walk, roots);
+    return NULL;
 }
 
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
                             struct lg_report **ret)
 {
     struct lg_retained_query query;
-    struct lg_retained retained = { .session = session, .query = &query };
-    const struct lg_reach *reach = NULL;
-    const struct lg_roots *roots = NULL;
+    const struct lg_summary *summary = NULL;
     struct lg_error *err = parse(args, &query);
     if (!err)
-        err = lg_session_retention(session, &retained.retention);
-    if (!err)
-        err = lg_session_reach(session, &reach);
-    if (!err)
-        err = lg_session_roots(session, &roots);
+        err = lg_session_summary(session, &summary);
     if (err)
         return err;
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("retained");
     if (!report)
         return &lg_no_memory;
-    retained.report = report;
-    retained.clr = lg_session_clr(session);
-    retained.heap = lg_session_heap(session);
-    err = answer(&retained);
+    struct lg_retained retained = { .session = session, .query = &query, .report = report };
+    err =
+        summary && lg_retained_is_in(summary, &query) ? look_up(&retained, summary) : compute(&retained);
     if (err)
         return err;
-    report_total(&retained, roots, reach);
     if (lg_report_failed(report))
         return &lg_no_memory;
     *ret = lg_steal(report);

@@ -213,6 +213,8 @@ struct lg_error *lg_dumpheap_strings(struct lg_session *session, const struct lg
     _cleanup_(strings_deinit) struct strings strings = { .query = query };
     strings.types = (struct lg_type_filter){ .clr = lg_session_clr(session), .query = query };
     strings.target = lg_session_target(session);
+    if (strings.target->has_no_values)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "%s", LG_NO_CONTENTS);
     strings.window = malloc(WINDOW);
     if (!strings.window)
         return &lg_no_memory;

@@ -96,8 +96,8 @@ struct lg_error *lg_view_delegate(const struct lg_object_view *view, const struc
 {
     struct layout layout = { 0 };
     struct lg_error *err = find_layout(view->clr, object->type, &layout);
-    if (err || view->is_nested)
-        return err;
+    if (err || view->is_nested || view->target->has_no_values)
+        return err; // What it calls is a value.
     struct lg_table *table = lg_report_table(view->report, &delegate_spec);
     struct lg_array list;
     uint64_t count;

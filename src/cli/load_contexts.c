@@ -156,7 +156,9 @@ char *lg_context_of_module(struct lg_clr *clr, uint64_t module)
         bool is_default = lg_clr_load_context(clr, module, &loaded) && !loaded.object;
         return is_default ? strdup("Default") : NULL;
     }
-    char *name = name_of(&context);
+    // Of a snapshot without strings the name is unknown, which is not none.
+    bool is_unknown = !context.name && lg_clr_target(clr)->has_no_values;
+    char *name = is_unknown ? NULL : name_of(&context);
     lg_context_deinit(&context);
     return name;
 }

@@ -3,6 +3,7 @@
 #define LG_CLI_RETAINED_H
 
 #include "cli/support.h"
+#include "util/arena.h"
 
 enum lg_retained_by {
     LG_BY_OBJECT,
@@ -52,6 +53,13 @@ static inline void lg_top_deinit(struct lg_top *top)
 
 // "static App.Cache.s_orders", "thread 1a2c", "pinned handles"; owned, NULL when out of memory.
 char *lg_owner_label(const struct lg_owner *owner);
+
+// What retains most, as `retained` without options has it, for a snapshot to hold.
+LG_MUST_CHECK struct lg_error *lg_retained_summarise(struct lg_session *session, struct lg_arena *arena,
+                                                     struct lg_summary *ret);
+// Does a summary answer a query?
+bool lg_retained_is_in(const struct lg_summary *summary, const struct lg_retained_query *query);
+void lg_retained_from_summary(const struct lg_retained *retained, const struct lg_summary *summary);
 
 LG_MUST_CHECK struct lg_error *lg_retained_objects(const struct lg_retained *retained);
 LG_MUST_CHECK struct lg_error *lg_retained_tree(const struct lg_retained *retained);

@@ -111,48 +111,71 @@ static uint32_t depth_of(const struct lg_retention *retention, uint32_t number)
     return depth;
 }
 
-static void add_row(const struct lg_retained *retained, struct lg_table *table, uint32_t number)
+// `held_by` is in the arena; NULL if that ran out of memory, too.
+static struct lg_summary_row row_of(const struct lg_retained *retained, uint32_t number,
+                                    struct lg_arena *arena)
 {
     const struct lg_retention *retention = retained->retention;
     const struct lg_type *type = lg_retention_type(retention, number);
     uint32_t dominator = retention->tree->idom[number];
     const struct lg_owner *owner = lg_retention_owner(retention, dominator);
-    const char *name = type ? lg_clr_type_name(retained->clr, type) : "<unknown>";
     struct lg_object object = { 0 };
-    uint64_t address = lg_retention_address(retention, number);
-    bool known = lg_object_read(retained->clr, address, &object);
+    struct lg_summary_row row = {
+        .address = lg_retention_address(retention, number),
+        .retained = retention->size[number],
+        .objects = retention->objects[number],
+        .type = type ? type->id : UINT32_MAX,
+        .depth = depth_of(retention, number),
+        .dominator = dominator && !owner ? lg_retention_address(retention, dominator) : 0,
+    };
+    row.size_is_known = lg_object_read(retained->clr, row.address, &object);
+    row.size = object.size;
     _cleanup_free_ char *label = owner ? lg_owner_label(owner) : NULL;
     const char *held = label ? label : dominator == 0 ? "several roots" : NULL;
+    row.held_by = held ? lg_arena_copy(arena, held, strlen(held)) : NULL;
+    return row;
+}
+
+static void add_row(const struct lg_retained *retained, struct lg_table *table,
+                    const struct lg_summary_row *row)
+{
+    const struct lg_type *type = lg_clr_type_at(retained->clr, row->type);
+    const char *name = type ? lg_clr_type_name(retained->clr, type) : "<unknown>";
+    const char *held = row->held_by;
     _cleanup_free_ char *text = NULL;
     if (asprintf(&text, "%s%s%s%s", name, held ? " (" : "", held ? held : "", held ? ")" : "") < 0)
         text = NULL;
-    lg_cell_number(table, retention->size[number]);
-    lg_cell_number(table, retention->objects[number]);
-    if (known)
-        lg_cell_number(table, object.size);
+    lg_cell_number(table, row->retained);
+    lg_cell_number(table, row->objects);
+    if (row->size_is_known)
+        lg_cell_number(table, row->size);
     else
         lg_cell_null(table);
-    lg_cell_number(table, address);
+    lg_cell_number(table, row->address);
     if (type)
         lg_cell_number(table, type->mt);
     else
         lg_cell_null(table);
     lg_cell_name(table, name);
-    if (dominator && !owner)
-        lg_cell_number(table, lg_retention_address(retention, dominator));
+    if (row->dominator)
+        lg_cell_number(table, row->dominator);
     else
         lg_cell_null(table);
     lg_cell_text(table, held);
-    lg_cell_number(table, depth_of(retention, number));
+    lg_cell_number(table, row->depth);
     lg_cell_text(table, text);
 }
 
 static void add_rows(const struct lg_retained *retained, struct lg_top *top)
 {
     struct lg_table *table = lg_report_table(retained->report, &object_spec);
+    struct lg_arena arena = { 0 };
     lg_top_sort(top);
-    for (size_t i = 0; i < top->kept.len; i++)
-        add_row(retained, table, top->kept.at[i].value);
+    for (size_t i = 0; i < top->kept.len; i++) {
+        struct lg_summary_row row = row_of(retained, top->kept.at[i].value, &arena);
+        add_row(retained, table, &row);
+    }
+    lg_arena_free(&arena);
     lg_report_truncated(retained->report, "objects", top->offered - top->kept.len);
 }
 
@@ -179,19 +202,70 @@ static uint8_t *types_named(struct lg_clr *clr, const char *text)
     return named;
 }
 
-struct lg_error *lg_retained_objects(const struct lg_retained *retained)
+static struct lg_error *find_top(const struct lg_retained *retained, struct lg_top *top)
 {
     const struct lg_retained_query *query = retained->query;
-    _cleanup_(lg_top_deinit) struct lg_top top = { .limit = query->top };
     _cleanup_free_ uint8_t *types = query->contains ? types_named(retained->clr, query->contains) : NULL;
     if (query->contains && !types)
         return &lg_no_memory;
     for (uint32_t i = 1; i < retained->retention->tree->count; i++) {
-        if (is_wanted(retained, types, i) && !lg_top_offer(&top, retained->retention->size[i], i))
+        if (is_wanted(retained, types, i) && !lg_top_offer(top, retained->retention->size[i], i))
             return &lg_no_memory;
     }
-    add_rows(retained, &top);
     return NULL;
+}
+
+struct lg_error *lg_retained_objects(const struct lg_retained *retained)
+{
+    _cleanup_(lg_top_deinit) struct lg_top top = { .limit = retained->query->top };
+    struct lg_error *err = find_top(retained, &top);
+    if (!err)
+        add_rows(retained, &top);
+    return err;
+}
+
+// ---- the same, found before ----
+
+struct lg_error *lg_retained_summarise(struct lg_session *session, struct lg_arena *arena,
+                                       struct lg_summary *ret)
+{
+    const struct lg_retained_query query = { .top = LG_SUMMARY_ROWS };
+    struct lg_retained retained = { .session = session, .query = &query };
+    const struct lg_reach *reach;
+    struct lg_error *err = lg_session_retention(session, &retained.retention);
+    if (!err)
+        err = lg_session_reach(session, &reach);
+    if (err)
+        return err;
+    retained.clr = lg_session_clr(session);
+    _cleanup_(lg_top_deinit) struct lg_top top = { .limit = query.top };
+    err = find_top(&retained, &top);
+    lg_top_sort(&top);
+    *ret = (struct lg_summary){ .live_count = retained.retention->live_count,
+                                .live_size = retained.retention->live_size,
+                                .guessed = reach->paths->reached - reach->certain_count,
+                                .all = top.offered };
+    for (size_t i = 0; i < top.kept.len && !err; i++) {
+        if (!lg_vec_push(&ret->rows, row_of(&retained, top.kept.at[i].value, arena)))
+            err = &lg_no_memory;
+    }
+    return err;
+}
+
+bool lg_retained_is_in(const struct lg_summary *summary, const struct lg_retained_query *query)
+{
+    bool is_plain = query->by == LG_BY_OBJECT && !query->set && !query->tree && !query->contains;
+    return is_plain && !query->min && query->top > 0
+           && (query->top <= summary->rows.len || summary->rows.len == summary->all);
+}
+
+void lg_retained_from_summary(const struct lg_retained *retained, const struct lg_summary *summary)
+{
+    struct lg_table *table = lg_report_table(retained->report, &object_spec);
+    uint64_t shown = retained->query->top < summary->rows.len ? retained->query->top : summary->rows.len;
+    for (size_t i = 0; i < shown; i++)
+        add_row(retained, table, &summary->rows.at[i]);
+    lg_report_truncated(retained->report, "objects", summary->all - shown);
 }
 
 // ---- one object, downwards ----

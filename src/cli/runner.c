@@ -179,6 +179,8 @@ static struct lg_error *check_needs(const struct lg_runner *runner, const struct
         return lg_error_new(LG_ERR_USAGE, "only of use at the prompt of 'open' or 'attach'");
     if (command->needs == LG_NEEDS_HEAP && !lg_session_heap(runner->session))
         return lg_error_new(LG_ERR_USAGE, "no target is open; 'open' or 'attach' one");
+    if (command->reads && lg_session_snapshot(runner->session))
+        return lg_error_new(LG_ERR_UNSUPPORTED, "a snapshot does not hold %s", command->reads);
     if (command->needs != LG_NEEDS_HEAP || command->without_objects)
         return NULL;
     const char *missing = lg_clr_info(lg_session_clr(runner->session))->heap_missing;
@@ -203,6 +205,11 @@ static struct lg_error *check_target_options(const struct lg_command *command,
 // Whatever a command made of a target that was taken away under it is nothing to print.
 static struct lg_error *check_lost(const struct lg_runner *runner, struct lg_error *err)
 {
+    struct lg_error *damage = lg_session_damage(runner->session);
+    if (damage) {
+        lg_error_free(err);
+        return damage;
+    }
     if (lg_cancelled() || !lg_session_is_lost(runner->session))
         return err;
     lg_error_free(err);
@@ -332,7 +339,7 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
     } else {
         err = run(&how, command, args, &report);
         if (!err && report)
-            err = print_report(&how, report, lg_args_text(args, "o"));
+            err = print_report(&how, report, command->writes_file ? NULL : lg_args_text(args, "o"));
         print_notes(&how, err ? NULL : report);
     }
     if (!err && command->needs == LG_OPENS_TARGET && lg_args_has(args, "c")) {

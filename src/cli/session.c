@@ -10,6 +10,7 @@
 struct lg_session {
     pthread_mutex_t lock; // Whoever changes `target`, or uses it from another thread, holds it.
     struct lg_target *target;
+    struct lg_snapshot *snapshot; // The target, if it is one; else NULL.
     struct lg_clr *clr;
     struct lg_heap *heap;
 
@@ -79,6 +80,7 @@ static void free_target(struct lg_session *session)
     pthread_mutex_lock(&session->lock);
     lg_target_free(session->target);
     session->target = NULL;
+    session->snapshot = NULL;
     pthread_mutex_unlock(&session->lock);
 }
 
@@ -207,10 +209,38 @@ static void begin(struct lg_session *session)
     session->pauses = (struct lg_pauses){ 0 };
 }
 
+// What a snapshot tells is all there: nothing is read of a runtime, and nothing taken again.
+static struct lg_error *open_snapshot(struct lg_session *session, const char *path)
+{
+    struct lg_snapshot *snapshot;
+    struct lg_error *err = lg_snapshot_open(path, &snapshot);
+    if (err)
+        return err;
+    pthread_mutex_lock(&session->lock);
+    session->snapshot = snapshot;
+    session->target = lg_snapshot_target(snapshot);
+    pthread_mutex_unlock(&session->lock);
+    err = lg_snapshot_clr(snapshot, &session->clr);
+    if (!err)
+        err = lg_heap_open(session->clr, &session->heap);
+    if (err)
+        close_target(session);
+    session->doing = NULL;
+    return err;
+}
+
+// Digits are a PID, whatever files there are.
+static bool is_snapshot(const char *spec)
+{
+    return spec[strspn(spec, "0123456789")] && lg_snapshot_is_one(spec);
+}
+
 struct lg_error *lg_session_open(struct lg_session *session, const char *spec,
                                  const struct lg_target_options *options)
 {
     begin(session);
+    if (is_snapshot(spec))
+        return open_snapshot(session, spec);
     pthread_mutex_lock(&session->lock);
     struct lg_error *err = lg_target_open(spec, options, &session->target);
     pthread_mutex_unlock(&session->lock);
@@ -239,6 +269,9 @@ static struct lg_error *open_live_or_core(struct lg_session *session, const char
                                           const struct lg_live_watch *watch)
 {
     int pid;
+    if (is_snapshot(spec))
+        return lg_error_new(LG_ERR_UNSUPPORTED,
+                            "snapshot '%s' does not hold the memory picture of its process", spec);
     struct lg_error *err = lg_target_resolve(spec, &pid);
     if (err)
         return err;
@@ -319,7 +352,13 @@ struct lg_pauses lg_session_pauses(const struct lg_session *session)
 static struct lg_error *make_stats(struct lg_session *session)
 {
     const struct lg_walk_filter everything = { 0 };
-    bool again = true;
+    bool again = !session->snapshot;
+    if (session->snapshot) {
+        struct lg_error *err =
+            lg_snapshot_stats(session->snapshot, session->clr, &session->stats, &session->walk);
+        session->has_stats = !err;
+        return err;
+    }
     for (unsigned tries = 1; again; tries++) {
         session->doing = "walking the heap";
         struct lg_error *err =
@@ -412,7 +451,11 @@ static struct lg_error *collect_roots(struct lg_session *session, const struct l
 struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_roots **ret)
 {
     const struct lg_heap_graph *graph;
-    struct lg_error *err = lg_session_graph(session, &graph);
+    struct lg_error *err = NULL;
+    if (session->snapshot && !session->roots)
+        err = lg_snapshot_roots(session->snapshot, session->clr, &session->roots);
+    if (!session->snapshot)
+        err = lg_session_graph(session, &graph);
     if (!err && !session->roots)
         err = collect_roots(session, graph);
     if (!err)
@@ -423,7 +466,10 @@ struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_ro
 struct lg_error *lg_session_reach(struct lg_session *session, const struct lg_reach **ret)
 {
     const struct lg_roots *roots;
-    struct lg_error *err = lg_session_roots(session, &roots);
+    const struct lg_heap_graph *graph;
+    struct lg_error *err = lg_session_graph(session, &graph);
+    if (!err)
+        err = lg_session_roots(session, &roots);
     session->doing = "looking for what is alive";
     if (!err && !session->reach)
         err = lg_reach_find(session->graph, roots, &session->reach);
@@ -446,7 +492,23 @@ struct lg_error *lg_session_retention(struct lg_session *session, const struct l
     return err;
 }
 
+struct lg_error *lg_session_summary(struct lg_session *session, const struct lg_summary **ret)
+{
+    *ret = NULL;
+    return session->snapshot ? lg_snapshot_summary(session->snapshot, ret) : NULL;
+}
+
+const struct lg_snapshot *lg_session_snapshot(const struct lg_session *session)
+{
+    return session->snapshot;
+}
+
 // ---- reporting ----
+
+struct lg_error *lg_session_damage(const struct lg_session *session)
+{
+    return session->snapshot ? lg_snapshot_damage(session->snapshot) : NULL;
+}
 
 bool lg_session_is_lost(const struct lg_session *session)
 {
@@ -455,9 +517,10 @@ bool lg_session_is_lost(const struct lg_session *session)
 
 static const char *target_kind(const struct lg_target *target)
 {
-    return target->kind == LG_TARGET_PROCESS ? "process"
-           : target->kind == LG_TARGET_CORE  ? "core"
-                                             : "fake";
+    return target->kind == LG_TARGET_PROCESS    ? "process"
+           : target->kind == LG_TARGET_CORE     ? "core"
+           : target->kind == LG_TARGET_SNAPSHOT ? "snapshot"
+                                                : "fake";
 }
 
 // RFC 3339, to the millisecond.

@@ -11,6 +11,7 @@
 #include "dac/dac.h"
 #include "heap/heap.h"
 #include "report/report.h"
+#include "snapshot/snapshot.h"
 #include "target/target.h"
 
 struct lg_session;
@@ -74,6 +75,14 @@ LG_MUST_CHECK struct lg_error *lg_session_retention(struct lg_session *session,
                                                     const struct lg_retention **ret);
 LG_MUST_CHECK struct lg_error *lg_session_graph(struct lg_session *session,
                                                 const struct lg_heap_graph **ret);
+
+// What retains most, if the target is a snapshot that holds it; NULL: it is to be computed.
+LG_MUST_CHECK struct lg_error *lg_session_summary(struct lg_session *session,
+                                                  const struct lg_summary **ret);
+// The target as a snapshot; NULL: it is none.
+const struct lg_snapshot *lg_session_snapshot(const struct lg_session *session);
+// What of a snapshot that was read turned out to be damaged: then whatever was made of it is nothing.
+LG_MUST_CHECK struct lg_error *lg_session_damage(const struct lg_session *session);
 
 // The DAC of the runtime, started when first asked for; the error says why there is none, and is the
 // same each time. Void with the picture.

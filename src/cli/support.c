@@ -231,8 +231,8 @@ bool lg_object_field(struct lg_clr *clr, const struct lg_object *object, const c
     for (size_t i = 0; !err && i < count; i++) { // The last is the most derived class's.
         uint32_t size = lg_element_size(fields[i].element);
         if (!fields[i].is_static && size && strcmp(fields[i].name, name) == 0)
-            found = lg_target_read_all(lg_clr_target(clr), object->address + 8 + fields[i].offset, ret,
-                                       size);
+            found = lg_value_read(lg_clr_target(clr), fields[i].element,
+                                  object->address + 8 + fields[i].offset, ret);
     }
     lg_error_free(err);
     return found;

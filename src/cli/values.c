@@ -157,6 +157,8 @@ bool lg_value_read(struct lg_target *target, unsigned element, uint64_t address,
 {
     uint32_t size = lg_element_size(element);
     *ret = 0;
+    if (target->has_no_values && !lg_element_is_reference(element))
+        return false;
     return size > 0 && size <= sizeof(*ret) && lg_target_read_all(target, address, ret, size);
 }
 
@@ -166,7 +168,8 @@ uint16_t *lg_string_read(struct lg_target *target, uint64_t address, size_t max,
                          uint32_t *total_ret)
 {
     // A string object: its length in chars at +8, the chars from +12 on (reference clr.md C.1).
-    if (!lg_target_u32(target, address + 8, total_ret) || *total_ret > INT32_MAX)
+    if (!lg_target_u32(target, address + 8, total_ret) || *total_ret > INT32_MAX
+        || target->has_no_values)
         return NULL;
     size_t count = *total_ret < max ? *total_ret : max;
     uint16_t *chars = calloc(count + 1, sizeof(*chars));

@@ -5,6 +5,11 @@
 #include "clr/clr.h"
 #include "util/utf16.h"
 
+// Why a snapshot of shapes cannot tell values.
+#define LG_NO_CONTENTS \
+    "values and strings are unknown: the snapshot was taken without --contents, and holds types, " \
+    "lengths and references"
+
 // For one line of text, in place: every character that is no letter, digit, punctuation or blank becomes
 // '.', and what is longer than `max` characters is cut.
 void lg_text_clean(char *text, size_t max);

@@ -1,6 +1,26 @@
 // What was found out of a heap when its snapshot was taken, as tables.
 #include "snapshot/snapshot_priv.h"
 
+// ---- IMAG ----
+
+static void io_image(struct lg_table_io *io, struct lg_image *image, void *unused)
+{
+    (void)unused;
+    lg_io_string(io, &image->path);
+    LG_IO(io, image->base);
+    LG_IO(io, image->end);
+    LG_IO_MAX(io, image->id_len, LG_BUILD_ID_MAX);
+    for (size_t i = 0; i < image->id_len; i++)
+        LG_IO(io, image->id[i]);
+    io->failed |= !image->path;
+}
+
+void io_images(struct lg_table_io *io, void *data)
+{
+    struct images *images = data;
+    LG_IO_VEC(io, images, io_image, NULL);
+}
+
 // ---- ROOT ----
 
 static void io_root(struct lg_table_io *io, struct lg_root *root, void *data)

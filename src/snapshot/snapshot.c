@@ -20,11 +20,7 @@ static void close_snapshot(struct lg_target *target)
     lg_vec_free(&snapshot->summary.rows);
     lg_arena_free(&snapshot->arena);
     lg_chunk_file_free(snapshot->file);
-    lg_vec_free(&target->ranges);
-    lg_vec_free(&target->threads);
-    for (size_t i = 0; i < target->notes.len; i++)
-        free(target->notes.at[i]);
-    lg_vec_free(&target->notes);
+    lg_vec_free(&snapshot->images);
     free(snapshot);
 }
 
@@ -46,7 +42,9 @@ static bool add_range(struct lg_snapshot *snapshot, const struct run *run)
         last->end = run->end;
         return true;
     }
-    struct lg_range range = { .start = run->start, .end = run->end, .access = LG_READ | LG_WRITE };
+    struct lg_range range = {
+        .start = run->start, .end = run->end, .access = LG_READ | LG_WRITE, .path = ""
+    };
     return lg_vec_push(&target->ranges, range);
 }
 
@@ -124,17 +122,27 @@ static struct lg_error *describe(struct lg_snapshot *snapshot)
 {
     struct lg_target *target = &snapshot->target;
     struct lg_snapshot_about *about = &snapshot->about.about;
-    target->ops = &ops;
     target->kind = LG_TARGET_SNAPSHOT;
     target->pid = about->pid;
-    target->path = snapshot->file->path;
+    target->path = strdup(snapshot->file->path);
     target->taken = about->taken;
     target->pause_ms = -1;
     target->has_no_values = !about->has_contents;
     about->figures.size = snapshot->file->size;
     for (size_t i = 0; i < snapshot->about.notes.len; i++)
         lg_target_note(target, "%s", snapshot->about.notes.at[i]);
-    return NULL;
+    return target->path ? NULL : &lg_no_memory;
+}
+
+static struct lg_error *read_images(struct lg_snapshot *snapshot)
+{
+    struct lg_error *err = lg_table_read(snapshot->file, CHUNK_IMAG, &snapshot->arena, &snapshot->budget,
+                                         io_images, &snapshot->images);
+    for (size_t i = 0; i < snapshot->images.len; i++)
+        snapshot->images.at[i].target = &snapshot->target;
+    snapshot->target.images = snapshot->images.at;
+    snapshot->target.image_count = snapshot->images.len;
+    return err;
 }
 
 static struct lg_error *read_all(struct lg_snapshot *snapshot)
@@ -146,6 +154,8 @@ static struct lg_error *read_all(struct lg_snapshot *snapshot)
     struct lg_error *err = lg_table_read(file, CHUNK_META, arena, budget, io_about, &snapshot->about);
     if (!err)
         err = describe(snapshot);
+    if (!err)
+        err = read_images(snapshot);
     if (!err)
         err = facts_read(file, arena, budget, &snapshot->stored);
     if (!err)
@@ -168,11 +178,12 @@ static struct lg_error *open_file(struct lg_chunk_file *file, struct lg_snapshot
         return &lg_no_memory;
     }
     snapshot->file = file;
+    snapshot->target.ops = &ops;
     for (int i = 0; i < CACHED; i++)
         pthread_mutex_init(&snapshot->cached[i].lock, NULL);
     struct lg_error *err = read_all(snapshot);
     if (err)
-        close_snapshot(&snapshot->target);
+        lg_target_free(&snapshot->target);
     else
         *ret = snapshot;
     return err;

@@ -11,6 +11,7 @@
 #include "snapshot/tables.h"
 
 #define CHUNK_META LG_CHUNK_ID('M', 'E', 'T', 'A')
+#define CHUNK_IMAG LG_CHUNK_ID('I', 'M', 'A', 'G')
 #define CHUNK_SEGM LG_CHUNK_ID('S', 'E', 'G', 'M')
 #define CHUNK_TYPE LG_CHUNK_ID('T', 'Y', 'P', 'E')
 #define CHUNK_NAME LG_CHUNK_ID('N', 'A', 'M', 'E')
@@ -45,6 +46,12 @@ LG_MUST_CHECK struct lg_error *facts_read(struct lg_chunk_file *file, struct lg_
                                           uint64_t *budget, struct lg_stored *ret);
 
 // ---- findings.c: what was found out ----
+
+struct images {
+    struct lg_image *at;
+    size_t len, cap;
+};
+void io_images(struct lg_table_io *io, void *images);
 
 struct roots_io {
     struct lg_roots *roots;
@@ -112,6 +119,7 @@ struct lg_snapshot {
     struct about_io about;
     struct lg_stored stored; // until lg_snapshot_clr()
     struct memos memos;
+    struct images images;
     LG_VEC(struct run) runs;
     const uint8_t *pages; // records
     uint64_t page_count;

@@ -277,6 +277,24 @@ static struct lg_error *write_stats(struct writing *w)
     return lg_table_write(w->file, CHUNK_HIST, io_stats, &io); // All of it is borrowed.
 }
 
+static bool note_image(const struct lg_image *image, void *data)
+{
+    struct images *images = data;
+    struct lg_image noted = *image;
+    noted.id_len = (uint8_t)lg_image_build_id(image, noted.id);
+    return !lg_vec_push(images, noted);
+}
+
+static struct lg_error *write_images(struct writing *w)
+{
+    struct images images = { 0 };
+    struct lg_error *err = lg_images_each(w->source->target, note_image, &images)
+                               ? &lg_no_memory
+                               : lg_table_write(w->file, CHUNK_IMAG, io_images, &images);
+    lg_vec_free(&images);
+    return err;
+}
+
 static struct lg_error *write_findings(struct writing *w)
 {
     struct roots_io roots = { .roots = (struct lg_roots *)w->source->roots };
@@ -311,6 +329,8 @@ static struct lg_error *write_all(struct writing *w, const char *path, struct lg
         err = facts_write(w->file, &w->stored);
     if (!err)
         err = write_findings(w);
+    if (!err)
+        err = write_images(w);
     if (!err)
         err = write_about(w, ret);
     if (!err && lg_cancelled())

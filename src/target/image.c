@@ -214,6 +214,9 @@ bool lg_image_symbol(const struct lg_image *image, const char *name, uint64_t *a
 size_t lg_image_build_id(const struct lg_image *image, uint8_t id[LG_BUILD_ID_MAX])
 {
     Elf64_Phdr headers[HEADERS_MAX];
+    memcpy(id, image->id, image->id_len);
+    if (image->id_len > 0)
+        return image->id_len;
     size_t count = read_headers(image->target, image->base, headers);
     for (size_t i = 0; i < count; i++) {
         uint8_t notes[NOTES_MAX];
@@ -275,6 +278,10 @@ bool lg_images_each(struct lg_target *target, bool (*each)(const struct lg_image
                     void *data)
 {
     struct lg_image image = { .path = "" };
+    for (size_t i = 0; i < target->image_count; i++) {
+        if (each(&target->images[i], data))
+            return true;
+    }
     for (size_t i = 0; i < target->ranges.len; i++) {
         const struct lg_range *range = &target->ranges.at[i];
         if (range->path[0] == 0 || range->path[0] == '[' || range->offset != 0)

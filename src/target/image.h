@@ -20,6 +20,7 @@ struct lg_image {
     uint64_t bias;    // Add to a virtual address of the file.
     uint64_t end;     // One past the last PT_LOAD.
     uint64_t strtab, symtab, gnu_hash, hash; // 0: absent
+    uint8_t id_len, id[LG_BUILD_ID_MAX];     // Build-id, if it was noted before; length 0: it was not.
 };
 
 // Errors: not ELF64 of x86-64 or arm64, no dynamic section, unreadable.
