@@ -1,0 +1,71 @@
+// What a session says in reports of its target, and of a walk.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/session.h"
+#include "target/live.h"
+
+static const char *target_kind(const struct lg_target *target)
+{
+    return target->kind == LG_TARGET_PROCESS    ? "process"
+           : target->kind == LG_TARGET_CORE     ? "core"
+           : target->kind == LG_TARGET_SNAPSHOT ? "snapshot"
+                                                : "fake";
+}
+
+// RFC 3339, to the millisecond.
+static const char *format_time(const struct timespec *time, char buf[32])
+{
+    struct tm tm;
+    if (time->tv_sec == 0 || !gmtime_r(&time->tv_sec, &tm))
+        return NULL;
+    size_t len = strftime(buf, 32, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(buf + len, 32 - len, ".%03dZ", (int)(time->tv_nsec / 1000000 % 1000));
+    return buf;
+}
+
+void lg_session_describe(const struct lg_session *session, struct lg_report *report)
+{
+    const struct lg_target *target = lg_session_target(session);
+    if (!target)
+        return;
+    char taken[32];
+    struct lg_report_target about = {
+        .kind = target_kind(target),
+        .pid = target->pid,
+        .path = target->path,
+        .pause_ms = lg_live_pause_ms(target),
+        .cow_bytes = lg_live_cow_bytes(lg_session_target(session)),
+        .taken = format_time(&target->taken, taken),
+    };
+    if (about.pause_ms >= 0)
+        about.pause_ms = (double)(uint64_t)(about.pause_ms * 1000) / 1000; // To the microsecond.
+    const struct lg_clr *clr = lg_session_clr(session);
+    if (clr) {
+        const struct lg_clr_info *info = lg_clr_info(clr);
+        about.runtime = info->version;
+        about.provider = info->provider;
+        about.gc = info->server ? "server" : "workstation";
+    }
+    lg_report_set_target(report, &about);
+    for (size_t i = 0; i < target->notes.len; i++)
+        lg_report_incomplete(report, "%s", target->notes.at[i]);
+}
+
+void lg_session_report_walk(struct lg_report *report, const struct lg_walk_result *result)
+{
+    if (result->bad_objects > 0)
+        lg_report_incomplete(report,
+                             "at %" PRIu64
+                             " places in the heap there was no object where one should be, "
+                             "first at %012" PRIx64 "; counts and sizes are too low",
+                             result->bad_objects, result->first_bad);
+    if (result->skipped_bytes > 0)
+        lg_report_incomplete(report,
+                             "%" PRIu64 " bytes of the heap could not be walked and were passed over",
+                             result->skipped_bytes);
+    if (result->unsettled > 0)
+        lg_report_incomplete(report,
+                             "at %" PRIu64 " places an object was being allocated: it is left out",
+                             result->unsettled);
+}
