@@ -106,20 +106,6 @@ static struct module *find_module(struct lg_clr *clr, uint64_t address)
     return module;
 }
 
-bool lg_clr_modules_put(struct lg_clr *clr, const struct lg_module *module, bool is_listed)
-{
-    struct lg_module_list *list = clr->modules;
-    struct module *put = calloc(1, sizeof(*put));
-    if (!put || !lg_vec_push(&list->all, put)) {
-        free(put);
-        return false;
-    }
-    put->module = *module;
-    put->metadata_read = list->list_read = true;
-    return lg_map_put(&list->by_address, module->address, (uint32_t)list->all.len - 1)
-           && (!is_listed || lg_vec_push(&list->listed, &put->module));
-}
-
 const struct lg_module *lg_clr_module(struct lg_clr *clr, uint64_t module)
 {
     struct module *m = find_module(clr, module);

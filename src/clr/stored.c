@@ -243,10 +243,6 @@ static struct lg_error *put_types(struct lg_clr *clr, struct lg_stored *stored)
         if (!lg_clr_names_put(clr, stored->names.at[i].handle, stored->names.at[i].name))
             return &lg_no_memory;
     }
-    for (size_t i = 0; i < stored->modules.len; i++) {
-        if (!lg_clr_modules_put(clr, &stored->modules.at[i].module, stored->modules.at[i].is_listed))
-            return &lg_no_memory;
-    }
     return NULL;
 }
 
@@ -263,12 +259,21 @@ static struct lg_error *put_lists(struct lg_clr *clr, struct lg_stored *stored)
                               stored->thread_roots.len, stored->statics_are_whole);
 }
 
-static bool no_module(struct lg_clr *clr, uint64_t module, struct lg_module_facts *ret)
+static bool stored_module(struct lg_clr *clr, uint64_t module, struct lg_module_facts *ret)
 {
-    (void)clr;
-    (void)module;
-    (void)ret;
-    return false; // Those that there are were put where they are found first.
+    const struct lg_stored_module *stored = lg_clr_stored_module(clr, module);
+    if (stored)
+        ret->module = stored->module;
+    return stored != NULL;
+}
+
+static struct lg_error *stored_modules(struct lg_clr *clr, lg_add_module *add)
+{
+    for (size_t i = 0; i < clr->stored->modules.len; i++) {
+        if (clr->stored->modules.at[i].is_listed)
+            add(clr, clr->stored->modules.at[i].module.address);
+    }
+    return NULL;
 }
 
 static void stored_thread_counts(struct lg_clr *clr, struct lg_thread_counts *ret)
@@ -291,9 +296,14 @@ struct lg_error *lg_clr_open_stored(struct lg_target *target, struct lg_stored *
     clr->stored = kept;
     clr->info = kept->info;
     clr->info.provider = "snapshot";
-    clr->from = (struct lg_sources){ .module = no_module, .thread_counts = stored_thread_counts };
+    clr->from = (struct lg_sources){ .module = stored_module,
+                                     .modules = stored_modules,
+                                     .thread_counts = stored_thread_counts };
     memset(&clr->off, 0xff, sizeof(clr->off)); // LG_NO_OFFSET: there is no descriptor.
-    struct lg_error *err = lg_clr_types_open(clr);
+    const struct lg_clr_options options = { .dac = "none" };
+    struct lg_error *err = lg_clr_told_open(clr, &options);
+    if (!err)
+        err = lg_clr_types_open(clr);
     if (!err)
         err = lg_clr_modules_open(clr);
     if (!err)

@@ -230,7 +230,6 @@ bool lg_clr_types_put(struct lg_clr *clr, const struct lg_type *type);
 bool lg_clr_names_put(struct lg_clr *clr, uint64_t handle, const char *name);
 bool lg_clr_fields_put(struct lg_clr *clr, uint64_t mt, struct lg_field *fields,
                        size_t count); // takes them if true
-bool lg_clr_modules_put(struct lg_clr *clr, const struct lg_module *module, bool is_listed);
 LG_MUST_CHECK struct lg_error *lg_clr_statics_put(struct lg_clr *clr, const struct lg_static *statics,
                                                   size_t count, const struct lg_thread_root *roots,
                                                   size_t root_count, bool are_whole);

@@ -206,6 +206,7 @@ static void io_thread(struct lg_table_io *io, struct lg_managed_thread *thread, 
     LG_IO_BOOL(io, thread->cooperative);
     LG_IO(io, thread->exposed_handle);
     LG_IO(io, thread->last_thrown_handle);
+    LG_IO(io, thread->exception_tracker);
     LG_IO(io, thread->tls_array);
     LG_IO(io, thread->stack_low);
     LG_IO(io, thread->stack_high);

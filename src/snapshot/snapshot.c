@@ -40,10 +40,15 @@ static bool add_range(struct lg_snapshot *snapshot, const struct run *run)
     struct lg_range *last = target->ranges.len ? &target->ranges.at[target->ranges.len - 1] : NULL;
     if (last && last->end == run->start) {
         last->end = run->end;
+        last->saved = last->end - last->start;
         return true;
     }
     struct lg_range range = {
-        .start = run->start, .end = run->end, .access = LG_READ | LG_WRITE, .path = ""
+        .start = run->start,
+        .end = run->end,
+        .saved = run->end - run->start,
+        .access = LG_READ | LG_WRITE,
+        .path = "",
     };
     return lg_vec_push(&target->ranges, range);
 }
