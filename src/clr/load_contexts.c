@@ -33,6 +33,9 @@ uint64_t lg_clr_loader_allocator(struct lg_clr *clr, const struct lg_type *type)
 // The DAC tells it of the type itself, generic ones over collectible arguments too.
 uint64_t lg_clr_loader_handle(struct lg_clr *clr, const struct lg_type *type)
 {
+    const struct lg_stored_type *stored = lg_clr_stored_type(clr, type);
+    if (stored)
+        return stored->loader_handle;
     const struct lg_dac_type *told =
         type->flags & LG_TYPE_COLLECTIBLE
                 && clr->off.MethodTableAuxiliaryData_LoaderModule == LG_NO_OFFSET

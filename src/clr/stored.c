@@ -34,6 +34,7 @@ static struct lg_error *gather_types(struct lg_clr *clr, struct lg_stored *ret)
             .type = *type,
             .loader_allocator = lg_clr_loader_allocator(clr, type),
             .loader_module = lg_clr_loader_module(clr, type),
+            .loader_handle = lg_clr_loader_handle(clr, type),
         };
         lg_clr_type(clr, type->parent_mt);
         if (type->element_handle && !(type->element_handle & 2))

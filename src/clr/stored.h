@@ -9,7 +9,7 @@
 
 struct lg_stored_type {
     struct lg_type type;
-    uint64_t loader_module, loader_allocator; // as lg_clr_loader_module() has it; 0
+    uint64_t loader_module, loader_allocator, loader_handle; // as lg_clr_loader_module() … have them
     bool has_fields;
     LG_VEC(struct lg_field) fields;
 };

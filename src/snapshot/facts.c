@@ -113,6 +113,7 @@ static void io_type(struct lg_table_io *io, struct lg_stored_type *stored, void 
     LG_IO(io, type->element_handle);
     LG_IO(io, stored->loader_module);
     LG_IO(io, stored->loader_allocator);
+    LG_IO(io, stored->loader_handle);
     type->id = (*next)++;
 }
 

@@ -92,7 +92,8 @@ struct lg_error *memos_gather(struct lg_heap *heap, const struct lg_stored *stor
     for (size_t i = 0; i < stored->types.len; i++) {
         const struct lg_type *type = &stored->types.at[i].type;
         uint64_t length = desc_length(target, type);
-        if (!memos_add(ret, target, arena, type->mt - length, length))
+        if (!memos_add(ret, target, arena, stored->types.at[i].loader_handle, 8)
+            || !memos_add(ret, target, arena, type->mt - length, length))
             return &lg_no_memory;
     }
     for (size_t i = 0; i < stored->threads.len; i++) {
