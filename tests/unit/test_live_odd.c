@@ -324,6 +324,41 @@ static void a_thread_that_cannot_stop_now_is_let_go_when_it_can(void **state)
     assert_int_equal(prey_end(&prey), 8);
 }
 
+static bool is_traced(int pid)
+{
+    char states[64];
+    bool traced;
+    prey_states(pid, states, sizeof(states), &traced);
+    return traced;
+}
+
+static int vfork_alone(struct prey *prey)
+{
+    vfork_and_wait(prey);
+    return wait_for_byte(prey);
+}
+
+// It has no other thread that could make a copy, and none of it can be stopped; nor does it move.
+static void a_process_that_waits_in_vfork_as_a_whole_is_read_as_it_is(void **state)
+{
+    struct prey prey = { 0 };
+    prey_start(&prey, vfork_alone);
+    prey_await(&prey, 1);
+    _cleanup_(lg_target_freep) struct lg_target *target = NULL;
+    assert_ok(lg_live_open(prey.pid, &target));
+    assert_int_equal(target->notes.len, 2);
+    assert_non_null(strstr(target->notes.at[0], "cannot be copied (no thread is fit to make it)"));
+    assert_non_null(strstr(target->notes.at[1], "1 of 1 threads did not stop"));
+    lg_target_free(lg_steal(target));
+    atomic_store(&prey.shared->go, 1);
+    prey_await(&prey, 3);
+    while (is_traced(prey.pid)) // It is let go when it can be.
+        sleep_ms(1);
+    assert_untouched(prey.pid);
+    assert_int_equal(write(prey.pipe[1], "\10", 1), 1);
+    assert_int_equal(prey_end(&prey), 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +369,7 @@ int main(void)
         cmocka_unit_test(a_limit_on_processes_is_reported),
         cmocka_unit_test(threads_have_the_numbers_of_their_own_namespace),
         cmocka_unit_test(a_thread_that_cannot_stop_now_is_let_go_when_it_can),
+        cmocka_unit_test(a_process_that_waits_in_vfork_as_a_whole_is_read_as_it_is),
         cmocka_unit_test(the_end_of_a_namespace_does_not_wait_for_us),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
