@@ -170,7 +170,7 @@ def bench_pause(o):
 
 def bench_peers(o):
     dump = o.work / "peers.core"
-    reported = []
+    reported, events = [], []
 
     def linger():
         reported.append(json.loads(seconds(o.linger, "dumpheap", app.pid, "-stat", "--json")[2])["target"]["pause_ms"])
@@ -179,7 +179,7 @@ def bench_peers(o):
         subprocess.run([createdump(), "--full", "-f", dump, app.pid], check=True, stdout=subprocess.DEVNULL)
         dump.unlink()
 
-    ways = {"nothing": lambda: time.sleep(1), "linger dumpheap -stat": linger, "gcdump": lambda: gcdump.collect(app.pid),
+    ways = {"nothing": lambda: time.sleep(1), "linger dumpheap -stat": linger, "gcdump": lambda: events.append(gcdump.collect(app.pid)),
             "createdump --full": full}
     gaps = {name: [] for name in ways}
     with App("HeapGen", "--nodes", str(o.peer_nodes), "--ticks") as app:
@@ -193,7 +193,8 @@ def bench_peers(o):
     for name, ms in gaps.items():
         print(f"{name:24} a busy thread stood still {statistics.median(ms):10.2f} ms, at least {min(ms):.2f}, at most {max(ms):.2f}"
               f"   {statistics.median(ms) / ours:8.1f} x linger", flush=True)
-    print(f"{'':24} linger itself says {statistics.median(reported):.2f} ms, at most {max(reported):.2f}", flush=True)
+    print(f"{'':24} linger itself says {statistics.median(reported):.2f} ms, at most {max(reported):.2f}; a gcdump wrote"
+          f" {min(events) / 1e6:,.0f} MB of events, of which its buffer of {gcdump.BUFFER_MB} MB loses what is more", flush=True)
 
 
 MAPPED = """
