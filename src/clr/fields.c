@@ -136,7 +136,8 @@ struct lg_error *lg_own_fields_read(struct lg_clr *clr, uint64_t mt, const struc
 struct lg_static_bases lg_static_bases_read(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m)
 {
     struct lg_static_bases bases;
-    bool known = clr->from.may_have_statics(m) && clr->from.static_bases(clr, mt, m, &bases);
+    bool known = clr->from.static_bases && clr->from.may_have_statics(m)
+                 && clr->from.static_bases(clr, mt, m, &bases);
     return known ? bases : (struct lg_static_bases){ 0 };
 }
 

@@ -211,6 +211,20 @@ static void generic_arguments_without_end(void **state)
     assert_name(t, FT_MT(FT_OUTER_STRING), "App.Outer<<unknown_type>>");
 }
 
+// A descriptor that tells of fields and not of statics: their places are unknown, and no more.
+static void a_descriptor_without_statics(void **state)
+{
+    static char json[1 << 16];
+    struct lg_target *t = fake_runtime_with_objects(0);
+    size_t len = lg_target_read(t, FR_JSON, json, sizeof(json) - 1);
+    char *name = strstr(json, "\"DynamicStaticsInfo\"");
+    assert_true(len > 0 && name);
+    fake_u8(t, FR_JSON + (uint64_t)(name - json) + 1, 'X');
+    tell(t);
+    assert_told("note: Fields and statics are unknown");
+    assert_told("Total 370 objects, 184,272 bytes");
+}
+
 // ---- counts ----
 
 static void an_array_of_four_billion_elements(void **state)
@@ -347,6 +361,7 @@ int main(void)
         cmocka_unit_test(an_eeclass_or_canonical_method_table_that_leads_to_itself),
         cmocka_unit_test(an_array_of_itself),
         cmocka_unit_test(generic_arguments_without_end),
+        cmocka_unit_test(a_descriptor_without_statics),
         cmocka_unit_test(an_array_of_four_billion_elements),
         cmocka_unit_test(a_string_that_reaches_beyond_its_segment),
         cmocka_unit_test(a_class_of_all_fields_that_there_can_be),
