@@ -84,13 +84,10 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+// A helper that always has something more to say has to end, too.
 static struct lg_error *await(struct lg_dac *dac, uint64_t deadline)
 {
     for (;;) {
-        struct pollfd poll_fd = { .fd = dac->socket, .events = POLLIN };
-        int n = poll(&poll_fd, 1, SLICE_MS);
-        if (n > 0)
-            return NULL;
         if (lg_cancelled()) {
             end_helper(dac);
             return &lg_was_cancelled;
@@ -100,6 +97,9 @@ static struct lg_error *await(struct lg_dac *dac, uint64_t deadline)
             return lg_error_new(LG_ERR_CORRUPT, "the DAC did not answer within %llu seconds",
                                 (unsigned long long)(dac->options.timeout_ms + 999) / 1000);
         }
+        struct pollfd poll_fd = { .fd = dac->socket, .events = POLLIN };
+        if (poll(&poll_fd, 1, SLICE_MS) > 0)
+            return NULL;
     }
 }
 
@@ -187,6 +187,8 @@ static struct lg_error *failed(struct lg_dac *dac)
 
 static struct lg_error *keep_part(struct lg_dac *dac)
 {
+    if (dac->reply.len == 0) // Of such there could be any number.
+        return nonsense(dac);
     if (dac->reply.len > PARTS_MAX - dac->parts.len) {
         end_helper(dac);
         return lg_error_new(LG_ERR_CORRUPT, "the DAC tells of a list that does not end");
