@@ -71,6 +71,42 @@ __attribute__((__noreturn__)) static void eat(void)
     }
 }
 
+static uint64_t read_word(uint64_t address)
+{
+    typedef int32_t read_function(struct lg_com *, uint64_t, void *, uint32_t, uint32_t *);
+    uint64_t value = 0;
+    uint32_t done;
+    ((read_function *)(uintptr_t)fake.target->slots[6])(fake.target, address, &value, sizeof(value),
+                                                        &done);
+    return value;
+}
+
+// Another page each time, so that linger has to be asked for it.
+__attribute__((__noreturn__)) static void read_all(void)
+{
+    for (uint64_t address = 1 << 20;; address += 4096)
+        read_word(address);
+}
+
+static void misbehave(uint64_t how)
+{
+    if (how == FAKE_DAC_CRASHES)
+        __builtin_trap();
+    if (how == FAKE_DAC_HANGS)
+        hang();
+    if (how == FAKE_DAC_EATS)
+        eat();
+    if (how == FAKE_DAC_EXITS)
+        _exit(3);
+    if (how == FAKE_DAC_READS)
+        read_all();
+    if (how == FAKE_DAC_HANGS_UP) {
+        for (int i = 0; i < 1024; i++)
+            close(i);
+        hang();
+    }
+}
+
 // ---- a walk ----
 
 static int32_t walk_context(struct lg_com *self, uint32_t flags, uint32_t size, uint32_t *used,
@@ -111,19 +147,7 @@ static int32_t create_walk(struct lg_com *self, uint32_t flags, struct lg_com **
 static int32_t task_by_thread(struct lg_com *self, uint32_t thread, struct lg_com **ret)
 {
     fake.thread = thread;
-    if (thread == FAKE_DAC_CRASHES)
-        __builtin_trap();
-    if (thread == FAKE_DAC_HANGS)
-        hang();
-    if (thread == FAKE_DAC_EATS)
-        eat();
-    if (thread == FAKE_DAC_EXITS)
-        _exit(3);
-    if (thread == FAKE_DAC_HANGS_UP) {
-        for (int i = 0; i < 1024; i++)
-            close(i);
-        hang();
-    }
+    misbehave(thread);
     *ret = &fake.task;
     return LG_S_OK;
 }
@@ -171,6 +195,26 @@ static int32_t stack_references(struct lg_com *self, uint32_t thread, struct lg_
     return LG_S_OK;
 }
 
+// ---- all other questions ----
+
+static int32_t any(struct lg_com *self, uint64_t a)
+{
+    uint64_t how = read_word(FAKE_DAC_MODE);
+    misbehave(how);
+    return how == FAKE_DAC_REFUSES ? LG_E_FAIL : LG_S_OK;
+}
+
+// MODULEMAPTRAVERSE, with a list that goes on as long as it is let.
+static int32_t traverse(struct lg_com *self, int32_t which, uint64_t module,
+                        void (*each)(uint32_t index, uint64_t mt, void *token), void *token)
+{
+    uint64_t how = read_word(FAKE_DAC_MODE);
+    misbehave(how);
+    for (uint32_t i = 0; how == FAKE_DAC_CALLS_BACK; i++)
+        each(i, 0x1000 + 8 * (uint64_t)i, token);
+    return how == FAKE_DAC_REFUSES ? LG_E_FAIL : LG_S_OK;
+}
+
 // ---- the interfaces ----
 
 static int32_t query(struct lg_com *self, const struct lg_guid *iid, void **ret)
@@ -191,19 +235,27 @@ static void *const walk_slots[LG_WALK_REQUEST + 1] = { F(query),
                                                        [LG_WALK_REQUEST] = F(walk_request) };
 static void *const refs_slots[LG_REFS_NEXT + 1] = { F(query), F(nothing),
                                                     F(nothing), [LG_REFS_NEXT] = F(refs_next) };
-static void *const sos_slots[LG_SOS_STACK_REFERENCES + 1] = {
-    F(query),
-    F(nothing),
-    F(nothing),
-    [LG_SOS_METHOD_FROM_IP] = F(method_from_ip),
-    [LG_SOS_METHOD_NAME] = F(method_name),
-    [LG_SOS_STACK_REFERENCES] = F(stack_references),
-};
+// Of ISOSDacInterface and the later ones, which are all this.
+enum { SOS_SLOTS = 160 };
+static void *sos_slots[SOS_SLOTS];
+
+static void fill_sos(void)
+{
+    for (int i = 0; i < SOS_SLOTS; i++)
+        sos_slots[i] = F(any);
+    sos_slots[0] = F(query);
+    sos_slots[1] = sos_slots[2] = F(nothing);
+    sos_slots[LG_SOS_METHOD_FROM_IP] = F(method_from_ip);
+    sos_slots[LG_SOS_METHOD_NAME] = F(method_name);
+    sos_slots[LG_SOS_STACK_REFERENCES] = F(stack_references);
+    sos_slots[LG_SOS_MODULE_MAP] = F(traverse);
+}
 
 int32_t CLRDataCreateInstance(const struct lg_guid *iid, struct lg_com *target, void **ret);
 __attribute__((__visibility__("default"))) int32_t
 CLRDataCreateInstance(const struct lg_guid *iid, struct lg_com *target, void **ret)
 {
+    fill_sos();
     fake.com.slots = process_slots;
     fake.sos.slots = sos_slots;
     fake.task.slots = task_slots;

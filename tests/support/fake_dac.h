@@ -17,6 +17,12 @@ enum fake_dac_thread {
     FAKE_DAC_ENDLESS,
     FAKE_DAC_ENDLESS_REFS,
     FAKE_DAC_LIES,
+    FAKE_DAC_READS, // The target's memory, without end.
 };
+
+// What all that is no question about a thread does: one of those numbers at this address of the target,
+// or of these.
+#define FAKE_DAC_MODE (FAKE_DAC_STACK + 0x200)
+enum { FAKE_DAC_SAYS_NOTHING, FAKE_DAC_REFUSES = 100, FAKE_DAC_CALLS_BACK };
 
 #endif
