@@ -15,6 +15,7 @@
 
 #include "dac/com.h"
 #include "dac/data_target.h"
+#include "support/fake_dac_facts.h"
 
 #define F(function) (void *)(uintptr_t)(function)
 
@@ -219,8 +220,10 @@ static int32_t traverse(struct lg_com *self, int32_t which, uint64_t module,
 
 static int32_t query(struct lg_com *self, const struct lg_guid *iid, void **ret)
 {
-    *ret = &fake.sos;
-    return LG_S_OK;
+    const uint32_t sos = 0x436f00f2; // What its identifier begins with.
+    bool tells_facts = fake_tells_facts(read_word(FAKE_DAC_MODE));
+    *ret = tells_facts && iid->a != sos ? fake_facts_query(iid) : &fake.sos;
+    return *ret ? LG_S_OK : LG_E_NOINTERFACE;
 }
 
 static void *const process_slots[] = { F(query), F(nothing), F(nothing), 0, 0, 0, 0, F(task_by_thread) };
@@ -249,19 +252,20 @@ static void fill_sos(void)
     sos_slots[LG_SOS_METHOD_NAME] = F(method_name);
     sos_slots[LG_SOS_STACK_REFERENCES] = F(stack_references);
     sos_slots[LG_SOS_MODULE_MAP] = F(traverse);
+    fake_facts_fill(sos_slots, read_word(FAKE_DAC_MODE));
 }
 
 int32_t CLRDataCreateInstance(const struct lg_guid *iid, struct lg_com *target, void **ret);
 __attribute__((__visibility__("default"))) int32_t
 CLRDataCreateInstance(const struct lg_guid *iid, struct lg_com *target, void **ret)
 {
+    fake.target = target;
     fill_sos();
     fake.com.slots = process_slots;
     fake.sos.slots = sos_slots;
     fake.task.slots = task_slots;
     fake.walk.slots = walk_slots;
     fake.refs.slots = refs_slots;
-    fake.target = target;
     *ret = &fake.com;
     return LG_S_OK;
 }
