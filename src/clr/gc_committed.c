@@ -60,6 +60,9 @@ struct lg_error *lg_clr_gc_committed(struct lg_clr *clr, struct lg_gc_committed 
     struct lg_error *missing = lg_clr_gc_needed(clr);
     if (missing)
         return missing;
+    if (clr->segments.len == 0)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "%s",
+                            clr->heap_missing ? clr->heap_missing : "there are no segments");
     for (size_t i = 0; i < clr->segments.len; i++) {
         const struct lg_segment *s = &clr->segments.at[i];
         *(s->generation == LG_FOH ? &sum.frozen : &sum.in_use) +=

@@ -14,8 +14,9 @@ import subprocess
 
 import pytest
 
+import dump_command
 from lab import LIMIT, clean_environment
-from test_bad_input import complaint, survives
+from test_bad_input import complaint, offset_of, survives
 
 COUNT = 300
 ORDERS = COUNT + 2  # Each of two sessions has one of its own.
@@ -322,3 +323,125 @@ def test_a_kernel_core_of_what_is_not_dotnet(lab):
     os.kill(process.pid, signal.SIGSYS)
     process.wait(LIMIT)
     complaint(lab.linger("dumpheap", next(folder.iterdir()), "-stat", status=None), 3, r"no \.NET runtime")
+
+
+# ---- written by the runtime itself ----
+
+
+MINI, HEAP_KIND, TRIAGE, FULL = 1, 2, 3, 4  # Of DOTNET_DbgMiniDumpType, and of the diagnostics socket.
+ON_THE_HEAP = ["dumpheap -stat", "dumpheap -type Cargo", "gchandles", "finalizequeue", "gcroot 1000", "retained", "dumpalc", "dumpobj 1000"]
+KEPT_BY = "--withheap, --full and gcore keep it"
+
+
+def crash_core(lab, kind):
+    """Of a program that nobody catches an exception of, by the runtime's own settings."""
+    def make():
+        core = lab.folder / f"crash-{kind}.core"
+        settings = {"DOTNET_DbgEnableMiniDump": "1", "DOTNET_DbgMiniDumpType": str(kind), "DOTNET_DbgMiniDumpName": str(core)}
+        done = subprocess.run([str(lab.program("Throws")), "--crash", "1", "--seconds", "100"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, env=clean_environment(settings), timeout=LIMIT)
+        assert done.returncode == -signal.SIGABRT and core.exists(), done.stdout
+        return core
+    return lab.once(("crash core", kind), make)
+
+
+@pytest.mark.parametrize("kind", [HEAP_KIND, FULL])
+def test_a_crash_dump_has_the_exception_as_root(lab, kind):
+    """In its first pass for ever: .NET 10's DAC dies of that where it finds no copy of the stack."""
+    core = crash_core(lab, kind)
+    cargo, = [o["address"] for o in lab.report(core, "dumpheap -type FatalCargo")["objects"]]
+    roots = lab.report(core, f"gcroot {cargo}")["roots"]
+    fatal, = [r for r in roots if r["name"] == "in-flight exception"]
+    assert [hop["type"] for hop in fatal["path"]] == ["Fatal", "FatalCargo"] and fatal["kind"] == "frame" and not fatal["conservative"]
+    stack, = [t for t in lab.report(core, "clrstack")["threads"] if t["os_id"] == fatal["thread"]]
+    methods = [f["method"] for f in stack["frames"]]
+    assert "Program.Main(System.String[])" in methods and any(m and m.startswith("Program.Throw") for m in methods), stack
+    assert lab.report(core, "dumpheap -stat -type Caught")["total_count"] == 0
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("kind", [MINI, TRIAGE])
+def test_a_small_crash_dump_says_of_each_command_what_would_have_kept_it(lab, kind):
+    core = crash_core(lab, kind)
+    for command in [*ON_THE_HEAP, "dumpstackobjects"]:
+        name, *words = command.split()
+        complaint(lab.linger(name, core, *words, status=None), 3, KEPT_BY)
+
+
+@pytest.mark.parametrize("kind", [MINI, TRIAGE])
+def test_a_small_crash_dump_tells_stacks_threads_and_modules(lab, kind):
+    core = crash_core(lab, kind)
+    stacks, threads, modules, limits = lab.reports(core, ["clrstack", "clrthreads", "modules", "limits"])
+    assert any(f["method"] == "Program.Main(System.String[])" for t in stacks["threads"] for f in t["frames"])
+    assert threads["thread_count"] == len(threads["threads"]) > 5
+    assert any(m["managed"] and m["path"].endswith("/Throws.dll") for m in modules["modules"])
+    committed = [b["current"] for b in limits["bounds"] if b["name"] == "managed heap"]
+    assert committed and (committed[0] is None) == (kind == TRIAGE), "what the GC has is not known in a triage dump"
+
+
+def test_where_the_heap_was_is_told_of_a_small_crash_dump(lab):
+    report = lab.report(crash_core(lab, MINI), "eeheap -gc")
+    assert report["gc_allocated"] > 100_000 and report["segments"]
+    complaint(lab.linger("eeheap", crash_core(lab, TRIAGE), "-gc", status=None), 3, KEPT_BY)
+
+
+@pytest.mark.parametrize("kind", [MINI, HEAP_KIND, TRIAGE, FULL])
+def test_dumps_asked_for_by_the_diagnostics_socket(lab, kind):
+    """As dotnet-dump and dotnet-monitor ask for them: the process goes on, and can be read."""
+    app, core = dumped(lab), lab.folder / f"asked-{kind}.core"
+    with app.looked_at:
+        assert dump_command.ask(app.pid, core, kind) == 0
+    if kind in (HEAP_KIND, FULL):
+        assert counts(lab.report(core, "dumpheap -stat"))["Order"] == ORDERS
+    else:
+        complaint(lab.linger("dumpheap", core, "-stat", status=None), 3, KEPT_BY)
+        assert any(m["managed"] and m["path"].endswith("/Leak.dll") for m in lab.report(core, "modules")["modules"])
+    assert counts(lab.report(app.pid, "dumpheap -stat"))["Order"] == ORDERS
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("kind", ["normal", "triage"])
+def test_each_command_on_createdumps_small_kinds(lab, kind):
+    for command in ON_THE_HEAP:
+        name, *words = command.split()
+        complaint(lab.linger(name, core_of(lab, kind), *words, status=None), 3, KEPT_BY)
+
+
+# ---- taken during a garbage collection ----
+
+
+def address_of_gc_counter(app):
+    """Of gc_structures_invalid_cnt, which the GC counts up while it changes what debuggers read (reference clr.md D.4)."""
+    maps = pathlib.Path(f"/proc/{app.pid}/maps").read_text()
+    base, path = next((int(line.split("-")[0], 16), line.split()[-1]) for line in maps.splitlines() if line.endswith("libcoreclr.so"))
+    symbols = subprocess.run(["nm", "-D", path], stdout=subprocess.PIPE, text=True, check=True).stdout
+    table = base + int(re.search(r"^([0-9a-f]+) \w g_dacTable", symbols, re.MULTILINE)[1], 16)
+    with open(f"/proc/{app.pid}/mem", "rb", 0) as memory:
+        def words(address, count):
+            memory.seek(address)
+            return struct.unpack(f"<{count}Q", memory.read(8 * count))
+        for entry in words(table, 129):
+            try:
+                variables = words(entry, 1)[0]
+                version, size, generations = words(variables, 3)
+            except (OSError, OverflowError):
+                continue
+            if version & 0xFF == 2 and 0x40 <= size < 4096 and generations == 5:
+                return words(variables + 24 + 8 * 21, 1)[0]
+    raise AssertionError("no GcDacVars")
+
+
+def test_a_core_taken_during_a_collection_says_so(lab):
+    core, copy = core_of(lab, "full"), lab.folder / "during-gc.core"
+    shutil.copy(core, copy)
+    with open(copy, "r+b") as file:
+        at = offset_of(file, address_of_gc_counter(dumped(lab)))
+        file.seek(at)
+        assert file.read(4) == bytes(4)
+        file.seek(at)
+        file.write(struct.pack("<I", 1))
+    for command in ["dumpheap -stat", "gchandles", "eeheap -gc"]:
+        report = lab.report(copy, command)
+        assert any("while a garbage collection was under way" in note for note in report["incomplete"]), (command, report["incomplete"])
+        assert not any("garbage collection" in note for note in lab.report(core, command)["incomplete"])
+    assert counts(lab.report(copy, "dumpheap -stat"))["Order"] == ORDERS
