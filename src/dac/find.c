@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "target/elf_file.h"
 #include "util/error.h"
@@ -130,25 +132,6 @@ struct lg_error *lg_dac_check(int fd, const char *path, const struct lg_dac_iden
 
 // ---- finding ----
 
-// As the process sees it: it may have a root of its own.
-static char *path_in(const struct lg_target *target, const char *path, size_t len)
-{
-    char *ret;
-    int n = target->kind == LG_TARGET_PROCESS
-                ? asprintf(&ret, "/proc/%d/root%.*s", target->pid, (int)len, path)
-                : asprintf(&ret, "%.*s", (int)len, path);
-    return n < 0 ? NULL : ret;
-}
-
-static char *beside(const struct lg_image *runtime)
-{
-    const char *slash = strrchr(runtime->path, '/');
-    _cleanup_free_ char *folder =
-        slash ? path_in(runtime->target, runtime->path, (size_t)(slash - runtime->path)) : NULL;
-    char *ret;
-    return folder && asprintf(&ret, "%s/" DAC_NAME, folder) >= 0 ? ret : NULL;
-}
-
 static struct lg_error *open_file(const char *path, int *fd_ret)
 {
     // A FIFO in its place would keep us waiting.
@@ -156,36 +139,131 @@ static struct lg_error *open_file(const char *path, int *fd_ret)
     return *fd_ret < 0 ? lg_error_os(errno, "'%s'", path) : NULL;
 }
 
-static bool try_shared(const char *folder, const char *version, const struct lg_dac_identity *identity,
-                       int *fd_ret, char **path_ret)
+static char *name_of(int fd)
 {
-    _cleanup_free_ char *path = NULL;
-    _cleanup_close_ int fd = -1;
-    if (asprintf(&path, "%s/shared/Microsoft.NETCore.App/%s/" DAC_NAME, folder, version) < 0) {
-        path = NULL;
-        return false;
-    }
-    struct lg_error *err = open_file(path, &fd);
-    if (!err)
-        err = lg_dac_check(fd, path, identity);
-    lg_error_free(err);
-    if (err)
-        return false;
-    *fd_ret = lg_steal_fd(&fd);
-    *path_ret = lg_steal(path);
-    return true;
+    char link[32], path[PATH_MAX];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    path[n > 0 ? n : 0] = '\0';
+    return strdup(path);
 }
 
-// A single-file app has no DAC beside it, but a shared framework of the same build has the same one.
-static struct lg_error *find_shared(const char *version, const struct lg_dac_identity *identity,
-                                    int *fd_ret, char **path_ret)
+static struct lg_error *cannot_open(int fd, const char *path, const char *whose)
+{
+    if (fd == -2)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "'%s'%s is no file", path, whose);
+    return lg_error_os(errno, "'%s'%s", path, whose);
+}
+
+// Below the user's directory: where the process saw it, else by its bare name, as all files of a core.
+static struct lg_error *open_below(int sysroot, const char *path, int *fd_ret, char **path_ret)
+{
+    uint64_t size;
+    int64_t mtime;
+    *fd_ret = lg_open_regular_below(sysroot, path, &size, &mtime);
+    if (*fd_ret < 0 && errno == ENOENT)
+        *fd_ret = lg_open_regular_below(sysroot, DAC_NAME, &size, &mtime);
+    if (*fd_ret < 0)
+        return cannot_open(*fd_ret, path, " below the sysroot");
+    *path_ret = name_of(*fd_ret);
+    return *path_ret ? NULL : &lg_no_memory;
+}
+
+// What the process sees at `path`: it may have a root of its own, which links in it are to stay in.
+static struct lg_error *open_in_process(int pid, const char *path, int *fd_ret, char **path_ret)
+{
+    char root_path[32];
+    uint64_t size;
+    int64_t mtime;
+    snprintf(root_path, sizeof(root_path), "/proc/%d/root", pid);
+    _cleanup_close_ int root = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    *fd_ret = root < 0 ? -1 : lg_open_regular_below(root, path, &size, &mtime);
+    if (*fd_ret < 0)
+        return cannot_open(*fd_ret, path, " of the process");
+    if (asprintf(path_ret, "%s%s", root_path, path) >= 0)
+        return NULL;
+    *path_ret = NULL;
+    return &lg_no_memory;
+}
+
+static struct lg_error *open_seen(const struct lg_target *target, const char *path, int *fd_ret,
+                                  char **path_ret)
+{
+    int sysroot = lg_core_sysroot(target);
+    if (sysroot >= 0)
+        return open_below(sysroot, path, fd_ret, path_ret);
+    if (target->kind == LG_TARGET_PROCESS)
+        return open_in_process(target->pid, path, fd_ret, path_ret);
+    *path_ret = strdup(path);
+    return *path_ret ? open_file(path, fd_ret) : &lg_no_memory;
+}
+
+static char *beside(const struct lg_image *runtime)
+{
+    const char *slash = strrchr(runtime->path, '/');
+    char *ret;
+    return slash && asprintf(&ret, "%.*s/" DAC_NAME, (int)(slash - runtime->path), runtime->path) >= 0
+               ? ret
+               : NULL;
+}
+
+static struct lg_error *accept(struct lg_error *err, int fd, char *path,
+                               const struct lg_dac_identity *identity, int *fd_ret, char **path_ret)
+{
+    _cleanup_free_ char *own_path = path;
+    _cleanup_close_ int own_fd = fd;
+    if (!err)
+        err = lg_dac_check(fd, path, identity);
+    if (err)
+        return err;
+    *fd_ret = lg_steal_fd(&own_fd);
+    *path_ret = lg_steal(own_path);
+    return NULL;
+}
+
+static struct lg_error *take_given(const char *given, const struct lg_dac_identity *identity,
+                                   int *fd_ret, char **path_ret)
+{
+    int fd = -1;
+    char *path = strdup(given);
+    struct lg_error *err = path ? open_file(path, &fd) : &lg_no_memory;
+    return accept(err, fd, path, identity, fd_ret, path_ret);
+}
+
+static struct lg_error *take_seen(const struct lg_target *target, const char *path,
+                                  const struct lg_dac_identity *identity, int *fd_ret, char **path_ret)
+{
+    int fd = -1;
+    char *shown = NULL;
+    struct lg_error *err = open_seen(target, path, &fd, &shown);
+    return accept(err, fd, shown, identity, fd_ret, path_ret);
+}
+
+static bool is_done(struct lg_error *err)
+{
+    lg_error_free(err);
+    return !err;
+}
+
+// A single-file app has no DAC beside it, but a shared framework of the same build has the same one:
+// where the process was, or here; or it lies in the user's directory.
+static struct lg_error *find_shared(const struct lg_target *target, const char *version,
+                                    const struct lg_dac_identity *identity, int *fd_ret, char **path_ret)
 {
     static const char *const folders[] = { "/usr/share/dotnet", "/usr/lib/dotnet", "/usr/lib64/dotnet" };
     char wanted[2 * LG_BUILD_ID_MAX + 1] = "";
     for (size_t i = 0; version && i < sizeof(folders) / sizeof(*folders); i++) {
-        if (try_shared(folders[i], version, identity, fd_ret, path_ret))
+        _cleanup_free_ char *path = NULL;
+        if (asprintf(&path, "%s/shared/Microsoft.NETCore.App/%s/" DAC_NAME, folders[i], version) < 0) {
+            path = NULL;
+            return &lg_no_memory;
+        }
+        if (is_done(take_seen(target, path, identity, fd_ret, path_ret))
+            || is_done(take_given(path, identity, fd_ret, path_ret)))
             return NULL;
     }
+    if (lg_core_sysroot(target) >= 0 && is_done(take_seen(target, DAC_NAME, identity, fd_ret, path_ret)))
+        return NULL;
     write_hex(identity->build_id, identity->build_id_size, wanted);
     return lg_error_new(LG_ERR_NOT_FOUND,
                         "a single-file program has no " DAC_NAME " beside it: name one of build-id %s, "
@@ -196,12 +274,13 @@ static struct lg_error *find_shared(const char *version, const struct lg_dac_ide
 static struct lg_error *missing(const struct lg_image *runtime, const char *version,
                                 const struct lg_dac_identity *identity, struct lg_error *err)
 {
+    bool is_core = runtime->target->kind == LG_TARGET_CORE;
     struct lg_error *sentence =
         lg_error_new(LG_ERR_NOT_FOUND,
-                     "no " DAC_NAME " beside the runtime (%s): name that of '%s' with --dac: it says "
+                     "no " DAC_NAME " beside the runtime (%s): name that of '%s' with --dac%s: it says "
                      "'%s', and is in the runtime pack %s%sof Microsoft.NETCore.App.Runtime",
-                     lg_error_message(err), runtime->path, identity->version + strlen("@(#)"),
-                     version ? version : "", version ? " " : "");
+                     lg_error_message(err), runtime->path, is_core ? ", or have it below --sysroot" : "",
+                     identity->version + strlen("@(#)"), version ? version : "", version ? " " : "");
     lg_error_free(err);
     return sentence;
 }
@@ -213,19 +292,13 @@ struct lg_error *lg_dac_find(const struct lg_image *runtime, const char *version
     struct lg_error *err = lg_dac_identity_read(runtime, &identity);
     if (err)
         return err;
-    if (!given && identity.build_id_size)
-        return find_shared(version, &identity, fd_ret, path_ret);
-    _cleanup_free_ char *path = given ? strdup(given) : beside(runtime);
-    _cleanup_close_ int fd = -1;
+    if (given)
+        return take_given(given, &identity, fd_ret, path_ret);
+    if (identity.build_id_size)
+        return find_shared(runtime->target, version, &identity, fd_ret, path_ret);
+    _cleanup_free_ char *path = beside(runtime);
     if (!path)
         return &lg_no_memory;
-    err = open_file(path, &fd);
-    if (err)
-        return given ? err : missing(runtime, version, &identity, err);
-    err = lg_dac_check(fd, path, &identity);
-    if (err)
-        return err;
-    *fd_ret = lg_steal_fd(&fd);
-    *path_ret = lg_steal(path);
-    return NULL;
+    err = take_seen(runtime->target, path, &identity, fd_ret, path_ret);
+    return err && lg_error_kind(err) == LG_ERR_OS ? missing(runtime, version, &identity, err) : err;
 }

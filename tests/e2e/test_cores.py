@@ -221,6 +221,56 @@ def test_a_sysroot_is_for_cores_and_for_opening(lab, moved):
     assert result.status == 2 and "belongs to 'open'" in result.err, result
 
 
+@pytest.mark.sanitized
+def test_a_sysroot_leads_to_the_dac(lab, moved):
+    """Where the process had it, or by its bare name; under the rule of all DACs. There is none where the program was."""
+    core, root, folder = moved
+    for where in [root, folder]:
+        report = lab.linger("clrstack", core, "--sysroot", where, "--json").reports()[0]
+        assert report["dac"] == str(folder / "libmscordaccore.so")
+        assert any(f["method"] == "Program.Main(System.String[])" for t in report["threads"] for f in t["frames"])
+    result = lab.linger("clrstack", core, "--sysroot", root / "none", status=None)
+    assert result.status == 3, result
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("what, pattern", [
+    ("missing", r"no libmscordaccore\.so beside the runtime .*--dac, or have it below --sysroot: it says 'Version 10\."),
+    ("writable", r"can be written by others than its owner.*chmod go-w"), ("another", r"of another build than the runtime.*Version 99\."),
+    ("outside", r"no libmscordaccore\.so beside the runtime"), ("folder", r"is no file"),
+])
+def test_what_of_a_sysroot_is_no_dac(lab, moved, what, pattern):
+    """A link leads nowhere out of the sysroot."""
+    part = lab.folder / f"dac-{what}"
+    part.mkdir()
+    shutil.copy(moved[2] / "libcoreclr.so", part)
+    dac, original = part / "libmscordaccore.so", moved[2] / "libmscordaccore.so"
+    if what == "writable":
+        shutil.copy(original, dac)
+        dac.chmod(0o666)
+    elif what == "another":
+        dac.write_bytes(original.read_bytes().replace(b"@(#)Version 10.", b"@(#)Version 99."))
+    elif what == "outside":
+        dac.symlink_to(original)
+    elif what == "folder":
+        dac.mkdir()
+    complaint(lab.linger("clrstack", moved[0], "--sysroot", part, status=None), 3, pattern)
+
+
+def test_a_sysroot_leads_to_the_dac_of_a_single_file_program(lab, moved):
+    """By its build-id: it is the same in all programs of that runtime."""
+    folder = lab.folder / "single-sysroot"
+    folder.mkdir()
+    shutil.copy(lab.program("Leak:single-file"), folder)
+    shutil.copy(moved[2] / "libmscordaccore.so", folder)
+    app = lab.start("Leak:single-file", "workstation", ["--objects", COUNT])
+    core = lab.dump(app, "full", "single-moved.core")
+    app.kill()
+    report = lab.linger("clrstack", core, "--sysroot", folder, "--json").reports()[0]
+    assert report["dac"] == str(folder / "libmscordaccore.so")
+    assert any(f["method"] == "Program.Main(System.String[])" for t in report["threads"] for f in t["frames"])
+
+
 # ---- cut short ----
 
 
