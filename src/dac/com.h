@@ -29,7 +29,7 @@ enum {
 // ---- slots ----
 
 enum { LG_UNKNOWN_QUERY = 0, LG_UNKNOWN_RELEASE = 2 };
-enum { LG_PROCESS_TASK_BY_TID = 7 };
+enum { LG_PROCESS_TASK_BY_TID = 7, LG_PROCESS_CODE_NAME = 15 };
 enum { LG_TASK_STACK_WALK = 11 };
 enum { LG_WALK_CONTEXT = 3, LG_WALK_NEXT = 5, LG_WALK_REQUEST = 9 };
 enum { LG_REFS_NEXT = 6, LG_REFS_ERRORS = 7 };

@@ -203,6 +203,10 @@ LG_MUST_CHECK struct lg_error *lg_dac_method_name(struct lg_dac *dac, uint64_t m
 // The MethodDesc whose code an address lies in. NOT_FOUND: also of stubs that lead to it.
 LG_MUST_CHECK struct lg_error *lg_dac_method_from_ip(struct lg_dac *dac, uint64_t ip, uint64_t *ret);
 
+// What the runtime calls the code at an address: its method's name, of stubs that lead to a method too.
+// The caller's.
+LG_MUST_CHECK struct lg_error *lg_dac_code_name(struct lg_dac *dac, uint64_t ip, char **ret);
+
 // ---- native memory of the runtime ----
 
 struct lg_dac_block {

@@ -25,6 +25,31 @@ struct lg_error *lg_dac_method_from_ip(struct lg_dac *dac, uint64_t ip, uint64_t
     return err;
 }
 
+struct lg_error *lg_dac_code_name(struct lg_dac *dac, uint64_t ip, char **ret)
+{
+    enum { UNITS = 2048 };
+    uint16_t units[UNITS];
+    uint32_t len;
+    uint64_t displacement;
+    struct lg_dac_result result;
+    struct lg_error *err =
+        LG_DAC_CALL(dac, LG_DAC_PROCESS, LG_PROCESS_CODE_NAME, &result, LG_VALUE(ip), LG_VALUE(0),
+                    LG_VALUE(UNITS), LG_OUT(&len, sizeof(len)), LG_OUT(units, sizeof(units)),
+                    LG_OUT(&displacement, sizeof(displacement)));
+    if (err)
+        return err;
+    _cleanup_free_ char *name = NULL;
+    if (result.hresult < 0)
+        return lg_dac_no_fact("a name of the code at", ip, result.hresult);
+    err = lg_dac_text(units, UNITS, ip, &name);
+    // "CLRStub[StubLinkStub]@0x7f…": a stub that leads to no method.
+    if (!err && strncmp(name, "CLRStub[", 8) == 0)
+        err = lg_dac_no_fact("a method for the stub at", ip, result.hresult);
+    if (!err)
+        *ret = lg_steal(name);
+    return err;
+}
+
 // ---- loader heaps ----
 
 enum { HEAPS_MAX = 64, STUB_KINDS = 6, KIND_NORMAL = 0, KIND_EXPLICIT = 1 };

@@ -9,6 +9,9 @@
 struct lg_error *lg_dac_no_fact(const char *what, uint64_t address, int32_t hresult);
 // What may be missing: takes NOT_FOUND for an answer.
 LG_MUST_CHECK struct lg_error *lg_dac_may_lack(struct lg_error *err);
+// A name of at most `room` - 1 chars: one that is empty, or has no NUL, is no fact. The caller's.
+LG_MUST_CHECK struct lg_error *lg_dac_text(const uint16_t *units, size_t room, uint64_t address,
+                                           char **ret);
 // By a slot of ISOSDacInterface that takes (address, count, chars, needed). The caller's; never empty.
 LG_MUST_CHECK struct lg_error *lg_dac_name_read(struct lg_dac *dac, uint32_t slot, uint64_t address,
                                                 char **ret);

@@ -123,6 +123,20 @@ struct lg_error *lg_dac_type_read(struct lg_dac *dac, uint64_t mt, struct lg_dac
     return err;
 }
 
+struct lg_error *lg_dac_text(const uint16_t *units, size_t room, uint64_t address, char **ret)
+{
+    size_t len = 0;
+    while (len < room && units[len])
+        len++;
+    if (len == room || len == 0)
+        return lg_dac_no_fact("a name for", address, LG_S_OK);
+    *ret = malloc(LG_UTF8_SIZE(len));
+    if (!*ret)
+        return &lg_no_memory;
+    lg_utf8_from_utf16(*ret, LG_UTF8_SIZE(len), units, len);
+    return NULL;
+}
+
 struct lg_error *lg_dac_name_read(struct lg_dac *dac, uint32_t slot, uint64_t address, char **ret)
 {
     // One long enough for nearly all, and one as long as an answer may be.
@@ -138,16 +152,9 @@ struct lg_error *lg_dac_name_read(struct lg_dac *dac, uint32_t slot, uint64_t ad
         if (err)
             return err;
     }
-    size_t len = 0;
-    while (len < room && units[len])
-        len++;
-    if (result.hresult < 0 || needed > room || len == room || len == 0)
+    if (result.hresult < 0 || needed > room)
         return lg_dac_no_fact("a name for", address, result.hresult);
-    *ret = malloc(LG_UTF8_SIZE(len));
-    if (!*ret)
-        return &lg_no_memory;
-    lg_utf8_from_utf16(*ret, LG_UTF8_SIZE(len), units, len);
-    return NULL;
+    return lg_dac_text(units, room, address, ret);
 }
 
 struct lg_error *lg_dac_type_name(struct lg_dac *dac, uint64_t mt, char **ret)

@@ -1,6 +1,6 @@
 // Prints what a target's DAC says about its runtime, one record a line, tab-separated:
 //
-//     dacdump TARGET [DAC]
+//     dacdump TARGET [CODE-ADDRESS...]
 //
 // Each record starts with who says it, `dac` or `clr`: where both can read the target, what they say of
 // the same thing are two lines that differ in the first column only (tests/e2e/test_dac_facts.py).
@@ -242,6 +242,15 @@ static void print_fields(struct dump *d)
         print_clr_thread_statics(d);
 }
 
+static void print_code(struct dump *d, const char *text)
+{
+    uint64_t ip = strtoull(text, NULL, 16), method = 0;
+    _cleanup_free_ char *name = NULL;
+    bool is_code = told(lg_dac_method_from_ip(d->dac, ip, &method));
+    printf("dac\tcode\t%" PRIx64 "\t%" PRIx64 "\t%s\n", ip, is_code ? method : 0,
+           told(lg_dac_code_name(d->dac, ip, &name)) ? name : "-");
+}
+
 // ---- how long it takes ----
 
 static void time_types(struct dump *d)
@@ -308,7 +317,7 @@ static struct lg_error *find_runtime(struct lg_target *target, struct lg_image *
     return err;
 }
 
-static struct lg_error *open_all(struct dump *d, const char *target, const char *file)
+static struct lg_error *open_all(struct dump *d, const char *target)
 {
     struct lg_image image;
     char version[64] = "";
@@ -318,7 +327,7 @@ static struct lg_error *open_all(struct dump *d, const char *target, const char 
     if (err)
         return err;
     bool known = lg_runtime_image_version(&image, version, sizeof(version));
-    struct lg_dac_options options = { .file = file, .version = known ? version : NULL };
+    struct lg_dac_options options = { .version = known ? version : NULL };
     struct lg_error *clr_err = lg_clr_open(d->target, NULL, &d->clr);
     if (clr_err)
         fprintf(stderr, "dacdump: only the DAC: %s\n", lg_error_message(clr_err));
@@ -340,9 +349,13 @@ static void print_all(struct dump *d)
 int main(int argc, char **argv)
 {
     struct dump d = { .target = NULL };
-    if (argc != 2 && argc != 3)
-        return fprintf(stderr, "usage: dacdump TARGET [DAC]\n"), 2;
-    struct lg_error *err = open_all(&d, argv[1], argv[2]);
+    if (argc < 2)
+        return fprintf(stderr, "usage: dacdump TARGET [CODE-ADDRESS...]\n"), 2;
+    struct lg_error *err = open_all(&d, argv[1]);
+    for (int i = 2; !err && i < argc; i++)
+        print_code(&d, argv[i]);
+    if (argc > 2)
+        return err ? fail(err) : 0;
     if (!err)
         err = collect_types(&d);
     if (!err)
