@@ -1,0 +1,249 @@
+// Any bytes in the place of any part of a snapshot, with checksums that agree: opening is refused, or
+// all that can be asked is answered within bounds.
+//
+//     u8 where | edit | edit | …      edit: u8 chunk, u16 offset, u8 how many, that many bytes
+//
+// The snapshot that is edited is that of a made-up runtime (fake_objects.h), made once. `where` bit 0:
+// the file is cut behind the last edit, and its size set to what is left. What checksums find is
+// test_snapshot.c's; here they are made right again, so that what lies behind them is reached.
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/retained.h"
+#include "cli/session.h"
+#include "snapshot/checksum.h"
+#include "snapshot/chunks.h"
+#include "snapshot/snapshot.h"
+#include "support/fake_objects.h"
+#include "util/reader.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+// ---- the file ----
+
+static uint8_t *original;
+static size_t original_size;
+
+static void must_do(struct lg_error *err)
+{
+    if (err)
+        fprintf(stderr, "%s\n", lg_error_message(err));
+    must(!err);
+}
+
+static void load(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    must(fd >= 0 && fstat(fd, &st) == 0);
+    original_size = (size_t)st.st_size;
+    original = malloc(original_size);
+    must(original && read(fd, original, original_size) == (ssize_t)original_size);
+    close(fd);
+}
+
+static void make_original(void)
+{
+    char path[] = "/tmp/linger-fuzz-snapshot.XXXXXX";
+    int fd = mkstemp(path);
+    struct lg_session *session = lg_session_new();
+    struct lg_snapshot_source source = { .tool = "fuzz" };
+    struct lg_snapshot_figures figures;
+    struct lg_summary summary = { 0 };
+    struct lg_arena arena = { 0 };
+    must(fd >= 0 && session);
+    close(fd);
+    must_do(lg_session_use_dac(session, "none"));
+    must_do(lg_session_adopt(session, fake_runtime_with_objects(0)));
+    must_do(lg_retained_summarise(session, &arena, &summary));
+    must_do(lg_session_stats(session, &source.stats, &source.walk));
+    must_do(lg_session_roots(session, &source.roots));
+    must_do(lg_session_graph(session, &source.graph));
+    source.target = lg_session_target(session);
+    source.heap = lg_session_heap(session);
+    source.summary = &summary;
+    must_do(lg_snapshot_write(&source, path, &figures));
+    load(path);
+    unlink(path);
+    lg_vec_free(&summary.rows);
+    lg_arena_free(&arena);
+    lg_session_free(session);
+}
+
+// ---- edits ----
+
+static uint64_t get(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static void put(uint8_t *at, uint64_t value)
+{
+    memcpy(at, &value, sizeof(value));
+}
+
+static uint8_t *entry(uint8_t *file, unsigned chunk)
+{
+    return file + get(file + 24) + chunk * LG_CHUNKS_ENTRY;
+}
+
+static uint8_t *find(uint8_t *file, uint32_t count, const char name[4])
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (memcmp(entry(file, i), name, 4) == 0)
+            return entry(file, i);
+    }
+    abort();
+}
+
+// Pages have checksums of their own, in PAGE.
+static void fix_pages(uint8_t *file, uint32_t count)
+{
+    uint8_t *pages = find(file, count, "PAGE"), *heap = find(file, count, "HEAP");
+    for (uint64_t at = 0; at + 40 <= get(pages + 16); at += 40) {
+        uint8_t *record = file + get(pages + 8) + at;
+        uint64_t offset = get(record), length = get(record + 8) & UINT32_MAX;
+        if (offset > get(heap + 16) || length > get(heap + 16) - offset)
+            continue;
+        uint32_t sum = (uint32_t)lg_checksum(file + get(heap + 8) + offset, length);
+        memcpy(record + 12, &sum, sizeof(sum));
+    }
+}
+
+static void fix(uint8_t *file)
+{
+    uint32_t count;
+    memcpy(&count, file + 12, sizeof(count));
+    fix_pages(file, count);
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t *chunk = entry(file, i);
+        if (memcmp(chunk, "HEAP", 4) != 0)
+            put(chunk + 24, lg_checksum(file + get(chunk + 8), get(chunk + 16)));
+    }
+    put(file + 32, lg_checksum(entry(file, 0), count * (size_t)LG_CHUNKS_ENTRY));
+    put(file + 40, lg_checksum(file, 40));
+}
+
+static void edit(uint8_t *file, struct lg_reader *r)
+{
+    uint32_t count;
+    memcpy(&count, file + 12, sizeof(count));
+    while (lg_reader_left(r) >= 4) {
+        uint8_t *chunk = entry(file, lg_read_u8(r) % count);
+        uint64_t size = get(chunk + 16), offset = lg_read_u16(r), len = lg_read_u8(r);
+        offset = size ? offset % size : 0;
+        len = len < lg_reader_left(r) ? len : lg_reader_left(r);
+        const uint8_t *bytes = lg_read_bytes(r, len);
+        memcpy(file + get(chunk + 8) + offset, bytes, len < size - offset ? len : size - offset);
+    }
+}
+
+// A chunk that is shorter than it was.
+static void shorten(uint8_t *file, uint8_t how)
+{
+    uint32_t count;
+    memcpy(&count, file + 12, sizeof(count));
+    uint8_t *chunk = entry(file, how / 2 % count);
+    put(chunk + 16, get(chunk + 16) / 2);
+}
+
+// ---- asking ----
+
+static void count_reference(void *self, uint64_t offset, uint64_t target)
+{
+    (void)offset;
+    (void)target;
+    ++*(uint64_t *)self;
+}
+
+struct walked {
+    struct lg_heap *heap;
+    uint64_t references, end;
+};
+
+static bool see(void *self, const struct lg_object *object, const struct lg_segment *segment)
+{
+    struct walked *walked = self;
+    must(object->address >= segment->start && object->address < segment->end);
+    must(object->address >= walked->end || object->address < segment->start);
+    walked->end = object->address + object->size;
+    lg_heap_references(walked->heap, object, count_reference, &walked->references);
+    return true;
+}
+
+static struct lg_error *ask(struct lg_snapshot *snapshot, struct lg_clr *clr, struct lg_heap *heap)
+{
+    struct lg_type_stats stats = { 0 };
+    struct lg_walk_result walk;
+    struct lg_roots *roots = NULL;
+    struct lg_heap_graph *graph = NULL;
+    const struct lg_summary *summary;
+    struct walked walked = { .heap = heap };
+    struct lg_error *err = lg_heap_walk(heap, NULL, see, &walked, &walk);
+    if (!err)
+        err = lg_snapshot_stats(snapshot, clr, &stats, &walk);
+    if (!err)
+        err = lg_snapshot_roots(snapshot, clr, &roots);
+    if (!err)
+        err = lg_snapshot_summary(snapshot, &summary);
+    if (!err)
+        err = lg_heap_graph_build(heap, &graph);
+    if (!err)
+        must_do(lg_graph_check(graph->reversed));
+    for (uint32_t id = 0; id < lg_clr_type_count(clr); id++)
+        must(lg_clr_type_name(clr, lg_clr_type_at(clr, id)) != NULL);
+    lg_heap_graph_free(graph);
+    lg_roots_free(roots);
+    lg_type_stats_deinit(&stats);
+    return err;
+}
+
+static struct lg_error *open_and_ask(const uint8_t *file)
+{
+    struct lg_snapshot *snapshot;
+    struct lg_clr *clr = NULL;
+    struct lg_heap *heap = NULL;
+    struct lg_error *err = lg_snapshot_of("x", file, original_size, &snapshot);
+    if (err)
+        return err;
+    err = lg_snapshot_clr(snapshot, &clr);
+    if (!err)
+        err = lg_heap_open(clr, &heap);
+    if (!err)
+        err = ask(snapshot, clr, heap);
+    lg_heap_free(heap);
+    lg_clr_free(clr);
+    lg_target_free(lg_snapshot_target(snapshot));
+    return err;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct lg_reader r = lg_reader(data, size);
+    if (!original)
+        make_original();
+    uint8_t *file = malloc(original_size);
+    must(file);
+    memcpy(file, original, original_size);
+    uint8_t how = lg_read_u8(&r);
+    edit(file, &r);
+    if (how & 1)
+        shorten(file, how);
+    fix(file);
+    struct lg_error *err = open_and_ask(file);
+    must(size > 0 || !err); // Without edits it is a snapshot.
+    lg_error_free(err);
+    free(file);
+    return 0;
+}
