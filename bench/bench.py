@@ -244,6 +244,23 @@ def bench_alive(o):
                 row(f"{words}, core, {shape} {nodes:,}", spent, more=f"peak {peak / 1e6:.0f} MB, {peak / nodes:.0f} B an object")
 
 
+def bench_snapshot(o):
+    for nodes in o.nodes:
+        for shape in "seq", "web":
+            path, file = o.work / f"{shape}-{nodes}.core", o.work / f"{shape}-{nodes}.snap"
+            if not path.exists():
+                with heap(shape, nodes) as app:
+                    core_of(app, path)
+            spent, peak, out = median_of(o.rounds, o.linger, "snapshot", path, "-o", file, "--json")
+            made = json.loads(out)
+            asked = 6 * made["objects"] + 1.5 * made["references"]
+            row(f"snapshot, core, {shape} {nodes:,}", spent,
+                more=f"{made['file_size'] / 1e6:.1f} MB, asked for {asked / 1e6:.1f}, peak {peak / nodes:.0f} B an object")
+            for command in ["dumpheap", file, "-stat"], ["retained", file, "-top", "20"], ["retained", file, "-by", "type"], ["info", file]:
+                spent, peak, _ = median_of(o.rounds, o.linger, *command, "--json")
+                row(f"{' '.join([command[0], *command[2:]])}, snapshot, {shape} {nodes:,}", spent, more=f"peak {peak / 1e6:.0f} MB")
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--linger", default=ROOT / "build/release/linger")
@@ -258,7 +275,8 @@ def main():
     for project in "bench/apps/HeapGen", "tests/e2e/apps/Leak", "tests/e2e/oracle":
         build(project)
     benches = {"stat": bench_stat, "live": bench_live, "gcroot": bench_gcroot, "small": bench_small,
-               "pause": bench_pause, "peers": bench_peers, "vadump": bench_vadump, "alive": bench_alive}
+               "pause": bench_pause, "peers": bench_peers, "vadump": bench_vadump, "alive": bench_alive,
+               "snapshot": bench_snapshot}
     print(f"load average {os.getloadavg()[0]:.2f}, {len(os.sched_getaffinity(0))} processors")
     for what in o.what or benches:
         benches[what](o)
