@@ -11,7 +11,7 @@ WHAT: stat     dumpheap -stat of a core, whole process, against ClrMD's loop wit
       peers    how long a busy thread of a target with a heap of 1 GB can not run: linger, createdump --full, a gcdump
       vadump   a native process of 3 GB in 2,000 mappings: how long it stands still, and the whole process
       alive    dumpheap -stat -live and retained of a core, whole process
-         snapshot size of a snapshot, and what is asked of it
+      snapshot  size of a snapshot, and what is asked of it
 All by default. Run it on an idle machine: rounds of linger and peer alternate, so that what disturbs one
 disturbs the other, but a busy machine still measures itself. Results are kept in docs/performance.md.
 """
