@@ -134,10 +134,11 @@ struct lg_clr {
     struct lg_image image;            // with the runtime in it
     struct lg_descriptor *descriptor; // Empty if the runtime has none.
     struct lg_offsets off;
-    unsigned rid_shift;    // Of a method table's MTFlags2: where the token's row begins.
-    unsigned bucket_words; // Before the first bucket of a hash table.
-    bool is_table_sought;  // measured.c has looked for the tables of instantiations
-    bool asks_for_modules; // Of generic types: their method table does not tell their module.
+    unsigned rid_shift;        // Of a method table's MTFlags2: where the token's row begins.
+    unsigned bucket_words;     // Before the first bucket of a hash table.
+    bool is_table_sought;      // measured.c has looked for the tables of instantiations
+    bool asks_for_modules;     // Of generic types: their method table does not tell their module.
+    bool has_nameless_statics; // That has been said.
     struct lg_sources from;
     struct lg_told *told;
 

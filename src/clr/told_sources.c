@@ -247,9 +247,10 @@ bool lg_told_class(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m, struc
 }
 
 // NOT_FOUND is an answer: there are none.
-static struct lg_error *none_is_zero(struct lg_error *err, struct lg_dac_statics *ret)
+static struct lg_error *none_is_zero(struct lg_error *err, struct lg_dac_statics *ret, bool *none_ret)
 {
-    if (err && lg_error_kind(err) != LG_ERR_NOT_FOUND)
+    *none_ret = err && lg_error_kind(err) == LG_ERR_NOT_FOUND;
+    if (err && !*none_ret)
         return err;
     if (err)
         *ret = (struct lg_dac_statics){ 0 };
@@ -257,16 +258,29 @@ static struct lg_error *none_is_zero(struct lg_error *err, struct lg_dac_statics
     return NULL;
 }
 
+// .NET 8 and older.
+static void note_nameless(struct lg_clr *clr)
+{
+    if (!clr->has_nameless_statics)
+        lg_target_note(clr->target, "Statics of generic types, and of types made at run time, have no "
+                                    "names: the DAC of this runtime does not tell where they lie. What "
+                                    "they hold is told as held by handles.");
+    clr->has_nameless_statics = true;
+}
+
 bool lg_told_static_bases(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m,
                           struct lg_static_bases *ret)
 {
     const struct lg_dac_type *told = lg_told_type(clr, mt);
     struct lg_dac_statics bases = { 0 };
+    bool none = false;
     struct lg_dac *dac = lg_told_begin(clr);
     struct lg_error *err =
-        told && dac ? none_is_zero(lg_dac_statics_read(dac, told, &bases), &bases) : no_dac();
+        told && dac ? none_is_zero(lg_dac_statics_read(dac, told, &bases), &bases, &none) : no_dac();
     lg_told_end(clr);
     *ret = (struct lg_static_bases){ bases.gc, bases.non_gc, bases.is_initialized };
+    if (none && told->is_dynamic)
+        note_nameless(clr);
     lg_error_free(err);
     return !err;
 }

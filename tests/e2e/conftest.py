@@ -26,17 +26,8 @@ def lab():
 
 # What linger cannot tell of .NET 9 and 8 yet.
 OPEN = [
-    ("test_roots.py::test_every_planted_root*@[89]*", "names of statics of generic types; thread statics of such; dynamic modules of 8"),
-    ("test_roots.py::test_a_static_of_a_collectible_type*@8*", "dynamic modules of 8"),
-    ("test_roots.py::test_what_is_alive_has_a_root*@[89]*", "thread statics of generic types (9), dynamic modules (8)"),
-    ("test_roots.py::test_live_and_dead_are_what_the_app_planted*@[89]*", "thread statics of generic types (9), dynamic modules (8)"),
     ("test_load_contexts.py::test_the_file_that_is_loaded_four_times*@[89]*", "load contexts of assemblies without objects"),
-    ("test_load_contexts.py::test_a_path_names_the_context*@8*", "loader edges of 8"),
-    ("test_types.py::test_values_of_every_field*@[89]*", "fields within structs that are generic instantiations"),
     ("test_types.py::test_delegates*@[89]*", "names of static methods behind delegates"),
-    ("test_types.py::test_statics_of_generic_instantiations*@[89]*", "statics of generic instantiations without objects"),
-    ("test_oracle.py::test_*Roots@8*", "dynamic modules of 8"),
-    ("test_oracle.py::test_name_of_every_type*Types@8*", "arrays of pointers"),
 ]
 
 

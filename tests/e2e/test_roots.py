@@ -80,6 +80,16 @@ def is_as_claimed(root, claim, threads):
     return False
 
 
+UNTOLD = re.compile(r"Gen<|Dyn\.Staying\.")
+
+
+def is_nameless(root, claim, report):
+    """The DAC of .NET 8 does not tell where statics of generic types and of such made at run time lie: that is said, and what they
+    hold hangs on the handle of an Object[]."""
+    said = any(note.startswith("Statics of generic types") for note in report["incomplete"])
+    return said and UNTOLD.match(claim["name"] or "") and root["kind"] == "strong" and path_of(root)[0][:2] == ("element", "System.Object[]")
+
+
 def told(reports):
     return "\n".join(f"{a}: {root['kind']} {root['name']} thread {root['thread']} conservative {root['conservative']} {path_of(root)[:6]}"
                      for a, report in reports for root in report["roots"])
@@ -93,7 +103,7 @@ def test_every_planted_root_is_found(lab, kind, app, mode):
     missed = []
     for claim in truth["roots"]:
         reports = answers.of(claim["type"])
-        kept = [a for a, report in reports if any(is_as_claimed(root, claim, threads) for root in report["roots"])]
+        kept = [a for a, report in reports if any(is_as_claimed(root, claim, threads) or is_nameless(root, claim, report) for root in report["roots"])]
         if len(kept) < claim.get("instances", 1):
             missed.append(f"{claim}\n{told(reports)}")
     assert not missed, "\n\n".join(missed)
@@ -107,7 +117,8 @@ def test_a_static_of_a_collectible_type_is_a_hop_and_no_root(lab, kind, app, mod
     for root in exact:
         loader, slots, array, static = root["path"][-5:-1]
         assert loader["link"] == "loader" and (slots["type"], slots["field"]) == ("System.Reflection.LoaderAllocator", "m_slots")
-        assert array["link"] == "element" and static["field"] == "Dyn.Collectible.S"
+        untold = any(note.startswith("Statics of generic types") for note in report["incomplete"])
+        assert array["link"] == "element" and (static["field"] == "Dyn.Collectible.S" or (untold and re.fullmatch(r"\[\d+\]", static["field"])))
     assert not any("collectible" in sentence for sentence in report["incomplete"])
 
 

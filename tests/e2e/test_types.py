@@ -302,6 +302,10 @@ def test_statics(lab, truth, core, statics):
 
 
 def test_statics_of_generic_instantiations_without_objects(lab, truth, core, statics):
+    some = next(obj for obj in statics.slots.values() if obj != "0x0")
+    if any(note.startswith("Statics of generic types") for note in lab.report(core, f"gcroot {some}")["incomplete"]):
+        assert truth["runtime"].startswith("8.")  # Its DAC does not tell where they lie, and that is said.
+        return
     for name, value in truth["generic_statics"].items():
         if value.isdigit():
             assert value_of(statics, name) == int(value), name
