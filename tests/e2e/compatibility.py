@@ -3,15 +3,15 @@
     LINGER=build/dev/linger /usr/bin/python3 tests/e2e/compatibility.py [--quick] > docs/compatibility.md
 
 A cell is one program (Leak) under one runtime, packaging and GC mode, looked at live or as one kind of core. It is `yes` when the
-counts by type are those that the program printed about itself, every walk was exact, and `gcroot` leads from an object to the static that holds
-it, by name. Else it says what failed, in linger's words, below the table. A few minutes; needs root for gcore and kernel cores.
+counts by type are those that the program printed about itself, every walk was exact, `gcroot` leads from an object to the static that holds
+it, by name, and `clrstack` has the stack of the main thread down to Main. Else it says what failed, in linger's words, below the table. Takes
+minutes; needs root for gcore and kernel cores. On stderr: each row as JSON, when it is done.
 """
 import json
 import os
 import pathlib
 import resource
 import signal
-import subprocess
 import sys
 
 import lab
@@ -24,30 +24,21 @@ COUNT = 400
 ORDERS, SESSIONS = COUNT + 2, 2  # tests/e2e/apps/Leak: a session for every 200 orders, and each has an order of its own.
 
 
-def build_other(version, form):
-    """Leak for another runtime, with its pack from the package cache."""
-    framework = "net" + ".".join(version.split(".")[:2])
-    where = lab.BUILT / f"Leak-{version}-{form}"
-    where.mkdir(parents=True, exist_ok=True)
-    sources = "".join(f'<Compile Include="{lab.HERE}/apps/{folder}/*.cs"/>' for folder in ("Leak", "Common"))
-    (where / "Leak.csproj").write_text(
-        f"<Project Sdk='Microsoft.NET.Sdk'><PropertyGroup><OutputType>Exe</OutputType><TargetFramework>{framework}</TargetFramework>"
-        f"<RuntimeIdentifier>linux-x64</RuntimeIdentifier><SelfContained>true</SelfContained><RuntimeFrameworkVersion>{version}</RuntimeFrameworkVersion>"
-        f"<PublishSingleFile>{lab.FORMS[form]}</PublishSingleFile><EnableDefaultCompileItems>false</EnableDefaultCompileItems>"
-        f"<AllowUnsafeBlocks>true</AllowUnsafeBlocks><LangVersion>latest</LangVersion></PropertyGroup><ItemGroup>{sources}</ItemGroup></Project>")
-    done = subprocess.run(["dotnet", "publish", "-c", "Release", "-o", str(where / "out"), "-v", "q", "-nologo", str(where)], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=lab.clean_environment(), timeout=600)
-    if done.returncode != 0:
-        raise Failed("; ".join(sorted({line.split("error ")[1].split(" [")[0] for line in done.stdout.splitlines() if "error " in line}))[:300])
-    return where / "out" / "Leak"
+def dac_of(form, runtime):
+    """A single file has no DAC beside it: that of the NuGet pack is brought along."""
+    if form != "single-file":
+        return []
+    pack = pathlib.Path(os.environ.get("NUGET_PACKAGES", pathlib.Path.home() / ".nuget" / "packages")) / "microsoft.netcore.app.runtime.linux-x64"
+    return ["--dac", pack / runtime / "runtimes" / "linux-x64" / "native" / "libmscordaccore.so"]
 
 
-def check(laboratory, target):
+def check(laboratory, target, dac):
     """'yes', or what is wrong."""
-    result = laboratory.linger("open", target, "-c", "dumpheap -stat", "-c", "dumpheap -type Session -top 1", "-c", "eeheap -gc", "--json", status=None)
+    commands = ["dumpheap -stat", "dumpheap -type Session -top 1", "eeheap -gc", "clrstack"]
+    result = laboratory.linger("open", target, *dac, *(word for command in commands for word in ("-c", command)), "--json", status=None, timeout=300)
     if result.status != 0:
         return result.err.strip().splitlines()[-1].removeprefix("linger: ").replace(str(target), "CORE")
-    stat, sessions, eeheap = result.reports()
+    stat, sessions, eeheap, stacks = result.reports()
     counts = {t["type"]: t["count"] for t in stat["types"]}
     if "Order" not in counts and any("names of types included" in note for note in stat["incomplete"]):
         return "objects are counted, without names: " + next(note for note in stat["incomplete"] if "names of types included" in note)
@@ -57,7 +48,9 @@ def check(laboratory, target):
         return "the walk was not exact"
     if not eeheap["segments"]:
         return "no segments"
-    root = laboratory.linger("gcroot", target, sessions["objects"][0]["address"], status=None)
+    if not any([f["method"] for f in t["frames"]][-1:] == ["Program.Main(System.String[])"] for t in stacks["threads"]):
+        return "clrstack does not find Main"
+    root = laboratory.linger("gcroot", target, sessions["objects"][0]["address"], *dac, status=None, timeout=300)
     return "yes" if "Bus.Tick" in root.out else "gcroot does not find the static: " + (root.err.strip().splitlines() or ["no error"])[-1]
 
 
@@ -72,38 +65,31 @@ def kernel_core(app):
     return pathlib.Path("core").resolve()
 
 
-def createdump_beside(program):
-    path = pathlib.Path(program).parent / "createdump"
-    return path if path.exists() else None
-
-
-def target_of(laboratory, app, program, kind):
+def target_of(laboratory, app, kind):
     if kind == "live":
         return app.pid
     if kind == "gcore":
         return laboratory.dump(app, kind, "c.core")
     if kind.startswith("kernel"):
         return kernel_core(app)
-    core = laboratory.folder / "c.core"
-    tool = createdump_beside(program) or lab.runtime_folder(app.truth["runtime"]) / "createdump"
-    done = subprocess.run([str(tool), f"--{kind}", "-f", str(core), str(app.pid)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode != 0:
-        raise Failed("createdump does not: " + (done.stdout.strip().splitlines() or ["?"])[-1])
-    return core
+    try:
+        return laboratory.dump(app, kind, "c.core")
+    except Failed as e:
+        raise Failed("createdump does not: " + str(e).strip().splitlines()[-1]) from e
 
 
-def row(laboratory, program, mode):
+def row(laboratory, program, form, mode):
     """Cells by kind."""
     try:
         app = lab.App(program, ["--objects", COUNT], mode, 1, 600)
     except Failed:
-        return {kind: "the program does not start so (a single file has no libclrgc.so)" for kind in KINDS}
+        return {kind: "the program does not start so" for kind in KINDS}
     cells = {}
     try:
         for kind in KINDS:
             try:
-                target = target_of(laboratory, app, program, kind)
-                cells[kind] = check(laboratory, target)
+                target = target_of(laboratory, app, kind)
+                cells[kind] = check(laboratory, target, dac_of(form, app.truth["runtime"]))
                 if kind != "live":
                     pathlib.Path(target).unlink(missing_ok=True)
             except Failed as e:
@@ -113,13 +99,17 @@ def row(laboratory, program, mode):
         app.kill()
 
 
-def programs(laboratory):
-    yield None, "framework-dependent", lambda: laboratory.program("Leak")
-    yield None, "self-contained", lambda: laboratory.program("Leak:self-contained")
-    yield None, "single-file", lambda: laboratory.program("Leak:single-file")
-    for version in ("9.0.22", "8.0.33"):
-        for form in ("self-contained", "single-file"):
-            yield version, form, lambda version=version, form=form: build_other(version, form)
+# Name of the program, packaging, and modes. Without DATAS, Server GC is one mode; 3.1 has neither regions nor libclrgc.so.
+PROGRAMS = [
+    ("Leak", "framework-dependent", MODES),
+    ("Leak@10", "self-contained", MODES),
+    ("Leak:single-file@10", "single-file", [mode for mode in MODES if mode != "segments"]),
+    ("Leak@9", "self-contained", MODES),
+    ("Leak:single-file@9", "single-file", ["workstation", "server"]),
+    ("Leak@8", "self-contained", [mode for mode in MODES if mode != "datas"]),
+    ("Leak:single-file@8", "single-file", ["workstation", "server"]),
+    ("Leak@3.1", "self-contained", ["workstation", "server", "tiny gen0"]),
+]
 
 
 def write(rows, linger):
@@ -133,7 +123,7 @@ def write(rows, linger):
         return f"({notes.index(text) + 1})"
     print("# What was verified on what\n")
     print("Written by `tests/e2e/compatibility.py`, never by hand; each cell is a run of linger. `yes`: counts by type as the program itself says, every")
-    print("walk exact, and `gcroot` finds the static that holds an object, by name. A number: see below.\n")
+    print("walk exact, `gcroot` finds the static that holds an object, by name, and `clrstack` the main thread's stack down to Main. A number: see below.\n")
     print(f"linger {linger}, Linux {os.uname().release}, {os.cpu_count()} processors. Which core kind holds what: [cores.md](cores.md).\n")
     print("| runtime | packaging | GC | " + " | ".join(KINDS) + " |")
     print("|---|---|---|" + "---|" * len(KINDS))
@@ -144,7 +134,8 @@ def write(rows, linger):
     for i, note in enumerate(notes):
         print(f"{i + 1}. {note}")
     print("\nGC: `server` is Server GC with a fixed number of heaps, `datas` Server GC as .NET 9 and later run it, `conserve` GCConserveMemory=9, `segments`")
-    print("libclrgc.so, `tiny gen0` GCgen0size=64 KiB. Not verified: 3.1 to 7, arm64 and musl on real machines.")
+    print("libclrgc.so, `tiny gen0` GCgen0size=64 KiB. A single file (it has no libclrgc.so) is given the DAC of its NuGet pack by `--dac`.")
+    print("The suite that runs with every change compares 10, 9 and 8 with ClrMD object by object. Not verified: 5 to 7, arm64 and musl on real machines.")
 
 
 def main():
@@ -154,16 +145,17 @@ def main():
     os.chdir(laboratory.folder)
     rows = []
     try:
-        for version, form, make in programs(laboratory):
+        for name, form, modes in PROGRAMS:
+            version = lab.RUNTIMES.get(name.partition("@")[2], "10")
             try:
-                program = make()
+                program = laboratory.program(name)
             except Failed as e:
-                rows.append((version, form, "workstation", {kind: f"not built: {e}" for kind in KINDS}))
+                rows.append((version, form, "workstation", {kind: f"not built: {str(e).splitlines()[0]}" for kind in KINDS}))
                 continue
-            for mode in MODES if version is None and not quick else ["workstation", "server"]:
-                cells = row(laboratory, program, mode)
-                rows.append((cells.get("runtime", version or rows[-1][0]), form, mode, cells))
-                print(json.dumps(rows[-1]), file=sys.stderr)
+            for mode in modes[:2] if quick else modes:
+                cells = row(laboratory, program, form, mode)
+                rows.append((cells.get("runtime", version), form, mode, cells))
+                print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
         write(rows, laboratory.linger("--version").out.split()[-1])
     finally:
         laboratory.close()
