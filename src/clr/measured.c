@@ -37,37 +37,37 @@ static void check_entry(void *data, uint32_t rid, uint64_t handle)
         e->wrong += !lg_mt_read(e->clr, handle, &m) || (!lg_mt_is_array(&m) && !lg_mt_is_generic(&m));
 }
 
-// Is the table of instantiations at module + `at`?
+// Is the table of instantiations at module + `at`? Its buckets begin behind two words of its own, or
+// three: then the third marks the end of a chain, in bit 0, which no pointer has.
 static bool is_table(struct lg_clr *clr, uint64_t module, uint32_t at)
 {
-    uint64_t table, back;
+    uint64_t table, back, buckets, third;
     uint32_t count;
     if (!lg_clr_pointer(clr, module, at, &table) || (table & 7)
         || !lg_target_u64(clr->target, table, &back) || back != module
-        || !lg_target_u32(clr->target, table + COUNT, &count) || count < ENTRIES_MIN)
+        || !lg_target_u32(clr->target, table + COUNT, &count) || count < ENTRIES_MIN
+        || !lg_target_u64(clr->target, table + BUCKETS, &buckets)
+        || !lg_target_u64(clr->target, buckets + 16, &third))
         return false;
+    clr->bucket_words = third & 1 ? 3 : 2;
     clr->off.Module_AvailableTypeParams = at;
     struct entries e = { .clr = clr };
     return lg_contracts_instantiations(clr, module, check_entry, &e) && e.wrong == 0 && e.count == count;
 }
 
-// Before .NET 9 a table of buckets began with two words of its own, then with three.
-static bool find_table(struct lg_clr *clr, uint64_t module)
+static void find_table(struct lg_clr *clr, uint64_t module)
 {
-    unsigned found = 0, special = 0;
+    unsigned found = 0, words = 0;
     uint32_t at = LG_NO_OFFSET;
     for (unsigned i = 0; i < MODULE_WORDS; i++) {
-        for (clr->bucket_words = 2; clr->bucket_words <= 3; clr->bucket_words++) {
-            if (!is_table(clr, module, i * 8))
-                continue;
-            found++;
-            at = i * 8;
-            special = clr->bucket_words;
-        }
+        if (!is_table(clr, module, i * 8))
+            continue;
+        found++;
+        at = i * 8;
+        words = clr->bucket_words;
     }
-    clr->bucket_words = special;
+    clr->bucket_words = words;
     clr->off.Module_AvailableTypeParams = found == 1 ? at : LG_NO_OFFSET;
-    return found == 1;
 }
 
 bool lg_measured_instantiations(struct lg_clr *clr, uint64_t module, lg_each_type each, void *data)
