@@ -9,7 +9,7 @@
 // The result is a MethodDesc that its chunk vouches for, or 0: never a guess.
 #include <string.h>
 
-#include "clr/types_priv.h"
+#include "clr/sources.h"
 
 static bool has_contract(struct lg_clr *clr, const char *name, uint32_t version)
 {
@@ -335,6 +335,8 @@ static uint64_t r2r_method(struct lg_clr *clr, const struct section *section, ui
 uint64_t lg_clr_method_from_code(struct lg_clr *clr, uint64_t code)
 {
     struct section section;
+    if (!has_contract(clr, "ExecutionManager", 2))
+        return code ? lg_told_method_from_code(clr, code) : 0;
     uint64_t md = code ? precode_method(clr, code) : 0;
     if (!md && code && find_section(clr, code, &section)) {
         if (section.module)

@@ -6,7 +6,7 @@
 // the chunk, the lower in itself (dotnet/runtime docs/design/datacontracts/RuntimeTypeSystem.md).
 #include <string.h>
 
-#include "clr/types_priv.h"
+#include "clr/sources.h"
 
 enum {
     CLASSIFICATION = 7, // MethodDesc.Flags
@@ -132,6 +132,8 @@ static const char *metadata_name(struct lg_clr *clr, const struct method *method
 const char *lg_clr_method_name(struct lg_clr *clr, uint64_t method_desc)
 {
     struct method method;
+    if (clr->off.MethodDescChunk_MethodTable == LG_NO_OFFSET)
+        return lg_told_method_name(clr, method_desc);
     if (!read_method(clr, method_desc, &method) || method.classification == CLASS_ARRAY)
         return NULL;
     if (method.classification == CLASS_DYNAMIC)

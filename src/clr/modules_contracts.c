@@ -37,7 +37,7 @@ static void read_module(struct lg_clr *clr, struct lg_module_facts *facts)
 {
     const struct lg_offsets *off = &clr->off;
     struct lg_module *m = &facts->module;
-    uint64_t path, name, dynamic;
+    uint64_t path, name, dynamic, shared;
     uint8_t collectible = 0;
     lg_clr_pointer(clr, m->address, off->Module_LoaderAllocator, &m->loader_allocator);
     lg_clr_pointer(clr, m->address, off->Module_Path, &path);
@@ -49,6 +49,9 @@ static void read_module(struct lg_clr *clr, struct lg_module_facts *facts)
         lg_clr_pointer(clr, m->address, off->Module_DynamicMetadata, &dynamic) || m->image_base == 0;
     if (off->Assembly_IsCollectible != LG_NO_OFFSET)
         lg_target_u8(clr->target, m->assembly + off->Assembly_IsCollectible, &collectible);
+    else // It has a LoaderAllocator of its own; all other code shares CoreLib's.
+        collectible = lg_clr_pointer(clr, lg_module_corelib(clr), off->Module_LoaderAllocator, &shared)
+                      && m->loader_allocator && shared != m->loader_allocator;
     m->is_collectible = collectible != 0;
 }
 

@@ -38,6 +38,10 @@ bool lg_measured_instantiations(struct lg_clr *clr, uint64_t module, lg_each_typ
 bool lg_measured_metadata(struct lg_clr *clr, uint64_t module, uint64_t *ret, uint64_t *size_ret);
 void lg_thread_data_measure(struct lg_clr *clr);
 
+// For methods.c and code.c, likewise.
+const char *lg_told_method_name(struct lg_clr *clr, uint64_t method); // NULL: not told
+uint64_t lg_told_method_from_code(struct lg_clr *clr, uint64_t code);
+
 // For load_contexts.c, where the descriptor has nothing. False, and nothing: they do not tell.
 bool lg_told_load_context(struct lg_clr *clr, uint64_t module, uint64_t *ret);
 void lg_told_domain(struct lg_clr *clr, struct lg_domain *ret);

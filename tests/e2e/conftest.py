@@ -27,7 +27,6 @@ def lab():
 # What linger cannot tell of .NET 9 and 8 yet.
 OPEN = [
     ("test_load_contexts.py::test_the_file_that_is_loaded_four_times*@[89]*", "load contexts of assemblies without objects"),
-    ("test_types.py::test_delegates*@[89]*", "names of static methods behind delegates"),
 ]
 
 
