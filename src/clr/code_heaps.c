@@ -146,6 +146,8 @@ static bool has_offsets(const struct lg_offsets *off)
 struct lg_error *lg_code_heaps_read(struct lg_clr *clr)
 {
     uint64_t map;
+    if (clr->from.thread_base)
+        return lg_told_code_heaps(clr);
     if (!has_offsets(&clr->off)
         || !lg_descriptor_global(clr->descriptor, "ExecutionManagerCodeRangeMapAddress", &map))
         return lg_error_new(LG_ERR_UNSUPPORTED, "the data descriptor has no map of code ranges");

@@ -13,6 +13,9 @@
 LG_MUST_CHECK struct lg_error *lg_loader_heaps_read(struct lg_clr *clr);
 // JIT code.
 LG_MUST_CHECK struct lg_error *lg_code_heaps_read(struct lg_clr *clr);
+// The same as the DAC tells, where the descriptor does not.
+LG_MUST_CHECK struct lg_error *lg_told_loader_heaps(struct lg_clr *clr);
+LG_MUST_CHECK struct lg_error *lg_told_code_heaps(struct lg_clr *clr);
 // Card tables and the like, free regions, handle tables.
 LG_MUST_CHECK struct lg_error *lg_gc_native_heaps_read(struct lg_clr *clr);
 
