@@ -228,18 +228,6 @@ static bool is_object_array(struct lg_clr *clr, uint64_t object)
            && (mt & clr->info.mt_mask) == clr->info.object_array_mt;
 }
 
-static bool read_u32(struct lg_clr *clr, uint64_t base, uint32_t offset, uint32_t *ret)
-{
-    *ret = 0;
-    return offset != LG_NO_OFFSET && lg_target_u32(clr->target, base + offset, ret);
-}
-
-static bool read_u64(struct lg_clr *clr, uint64_t base, uint32_t offset, uint64_t *ret)
-{
-    *ret = 0;
-    return offset != LG_NO_OFFSET && lg_target_u64(clr->target, base + offset, ret);
-}
-
 // The count counts the first, unused indices too, and the array has no room for them (reference clr.md
 // D.6): index i is element i - unused. False if there are some that cannot be read.
 static bool read_entries(struct lg_clr *clr, uint64_t array, uint32_t count, struct tls *tls)
@@ -265,7 +253,7 @@ static bool read_entries(struct lg_clr *clr, uint64_t array, uint32_t count, str
 static uint64_t thread_local_data(struct lg_clr *clr, const struct lg_managed_thread *thread)
 {
     uint64_t data;
-    read_u64(clr, thread->address, clr->off.Thread_ThreadLocalDataPtr, &data);
+    lg_clr_u64(clr, thread->address, clr->off.Thread_ThreadLocalDataPtr, &data);
     return data;
 }
 
@@ -277,11 +265,11 @@ static bool read_tls(struct lg_clr *clr, const struct lg_managed_thread *thread,
     tls->thread = thread;
     if (!data)
         return false;
-    read_u64(clr, data, off->ThreadLocalData_NonCollectibleTlsArrayData, &array);
-    read_u32(clr, data, off->ThreadLocalData_NonCollectibleTlsDataCount, &count);
-    read_u64(clr, data, off->ThreadLocalData_CollectibleTlsArrayData, &tls->handles);
-    read_u32(clr, data, off->ThreadLocalData_CollectibleTlsDataCount, &tls->handle_count);
-    read_u64(clr, data, off->ThreadLocalData_InFlightData, &tls->in_flight);
+    lg_clr_u64(clr, data, off->ThreadLocalData_NonCollectibleTlsArrayData, &array);
+    lg_clr_u32(clr, data, off->ThreadLocalData_NonCollectibleTlsDataCount, &count);
+    lg_clr_u64(clr, data, off->ThreadLocalData_CollectibleTlsArrayData, &tls->handles);
+    lg_clr_u32(clr, data, off->ThreadLocalData_CollectibleTlsDataCount, &tls->handle_count);
+    lg_clr_u64(clr, data, off->ThreadLocalData_InFlightData, &tls->in_flight);
     tls->is_cut = !read_entries(clr, array, count, tls);
     return true;
 }
@@ -295,9 +283,9 @@ static bool next_in_flight(struct lg_clr *clr, uint64_t *node, struct in_flight 
 {
     const struct lg_offsets *off = &clr->off;
     uint64_t at = *node;
-    return at && read_u32(clr, at, off->InFlightTLSData_TlsIndex, &ret->index)
-           && read_u64(clr, at, off->InFlightTLSData_TLSData, &ret->data)
-           && read_u64(clr, at, off->InFlightTLSData_Next, node);
+    return at && lg_clr_u32(clr, at, off->InFlightTLSData_TlsIndex, &ret->index)
+           && lg_clr_u64(clr, at, off->InFlightTLSData_TLSData, &ret->data)
+           && lg_clr_u64(clr, at, off->InFlightTLSData_Next, node);
 }
 
 // The Object[] of an in-flight entry, through its handle (dotnet/runtime
@@ -553,10 +541,10 @@ static struct lg_error *add_thread_roots(struct lg_clr *clr, struct lg_static_li
     struct in_flight entry;
     if (!data)
         return NULL;
-    read_u64(clr, data, off->ThreadLocalData_NonCollectibleTlsArrayData, &array);
+    lg_clr_u64(clr, data, off->ThreadLocalData_NonCollectibleTlsArrayData, &array);
     struct lg_error *err =
         add_root(list, data + off->ThreadLocalData_NonCollectibleTlsArrayData, array, thread);
-    read_u64(clr, data, off->ThreadLocalData_InFlightData, &node);
+    lg_clr_u64(clr, data, off->ThreadLocalData_InFlightData, &node);
     for (unsigned i = 0; !err && i < IN_FLIGHT_MAX; i++) {
         uint64_t at = node;
         bool direct;

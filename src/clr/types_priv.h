@@ -135,6 +135,19 @@ static inline bool lg_clr_pointer(const struct lg_clr *clr, uint64_t base, uint3
     return offset != LG_NO_OFFSET && lg_target_u64(clr->target, base + offset, ret) && *ret != 0;
 }
 
+// The same of a number, which may be 0.
+static inline bool lg_clr_u32(const struct lg_clr *clr, uint64_t base, uint32_t offset, uint32_t *ret)
+{
+    *ret = 0;
+    return offset != LG_NO_OFFSET && lg_target_u32(clr->target, base + offset, ret);
+}
+
+static inline bool lg_clr_u64(const struct lg_clr *clr, uint64_t base, uint32_t offset, uint64_t *ret)
+{
+    *ret = 0;
+    return offset != LG_NO_OFFSET && lg_target_u64(clr->target, base + offset, ret);
+}
+
 // A NUL-terminated UTF-16 string of the target, as UTF-8 that lives as long as `clr`; "" if there is
 // none.
 const char *lg_clr_utf16(struct lg_clr *clr, uint64_t address);
