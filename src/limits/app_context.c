@@ -221,6 +221,7 @@ struct lg_error *lg_app_context_read(struct lg_clr *clr, struct lg_arena *arena,
         }
     }
     if (!err)
-        ret->problem = "the runtime has no AppContext yet";
+        ret->problem = lg_clr_info(clr)->heap_missing ? "the core lacks the memory that they are in"
+                                                      : "the runtime has no AppContext yet";
     return err;
 }

@@ -425,6 +425,7 @@ def test_a_small_crash_dump_tells_stacks_threads_and_modules(lab, kind):
     assert any(f["method"] == "Program.Main(System.String[])" for t in stacks["threads"] for f in t["frames"])
     assert threads["thread_count"] == len(threads["threads"]) > 5
     assert any(m["managed"] and m["path"].endswith("/Throws.dll") for m in modules["modules"])
+    assert any("core lacks the memory that they are in" in note for note in limits["incomplete"]), limits["incomplete"]
     committed = [b["current"] for b in limits["bounds"] if b["name"] == "managed heap"]
     assert committed and (committed[0] is None) == (kind == TRIAGE), "what the GC has is not known in a triage dump"
 
