@@ -162,6 +162,7 @@ def refused(lab, dac):
     return lab.linger("clrstack", lab.core("Roots", "workstation"), "--dac", dac, status=3).err
 
 
+@pytest.mark.sanitized
 def test_a_dac_that_was_brought_along(lab, tmp_path):
     copy = shutil.copy(dac_of(lab), tmp_path)
     report = lab.report(lab.core("Roots", "workstation"), f"clrstack --dac {copy}")
