@@ -50,18 +50,21 @@ def stopped(app):
         os.kill(app.pid, signal.SIGCONT)
 
 
+def dump(lab, app, target):
+    with app.looked_at, stopped(app):
+        done = subprocess.run([str(lab.support("dacdump")), str(target)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              stdin=subprocess.DEVNULL, timeout=LIMIT, env=clean_environment())
+    assert done.returncode == 0, done.stderr
+    return Told(done.stdout)
+
+
 @pytest.fixture(scope="module")
 def told(lab, request):
     name, mode, kind = request.param
 
     def run():
         app = lab.app(name, mode)
-        target = app.pid if kind == "live" else lab.core(name, mode)
-        with app.looked_at, stopped(app):
-            done = subprocess.run([str(lab.support("dacdump")), str(target)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                  stdin=subprocess.DEVNULL, timeout=LIMIT, env=clean_environment())
-        assert done.returncode == 0 and not done.stderr, done.stderr
-        return Told(done.stdout)
+        return dump(lab, app, app.pid if kind == "live" else lab.core(name, mode))
     return lab.once(("dacdump", *request.param), run)
 
 
@@ -160,3 +163,22 @@ def test_loader_heaps_are_the_same(told):
     assert not differ, f"{len(differ)} of {len(pairs)}: {differ[:5]}"
     assert {key for key, dac, _ in pairs if dac and dac[1] == "HostCodeHeap"} == {key for key, _, clr in pairs if clr and clr[1] == "HostCodeHeap"}
     assert len(pairs) > 20
+
+
+@pytest.mark.parametrize("version", ["9", "8"])
+def test_older_runtimes_are_told(lab, version):
+    """What was planted, found by the DAC alone: a static and what is in it, a thread static of each of two threads."""
+    app = lab.app(f"Roots@{version}", "workstation")
+    of = dump(lab, app, app.pid).of
+    names = {mt: name for (mt,), (name,) in of["name"]["dac"].items()}
+    there = {names.get(rest[-1]) for rest in of["field"]["dac"].values() if rest[2] == "static"}
+    assert {"A1_Static", "B1_BoxedValue"} <= there
+    mine = [thread for (_, _, thread), rest in of["mine"]["dac"].items() if names.get(rest[-1]) == "A3_ThreadStatic"]
+    assert len(set(mine)) == 2 and {(thread,) for thread in mine} <= of["thread"]["dac"].keys()
+    string, = (mt for mt, name in names.items() if name == "System.String")
+    assert of["type"]["dac"][(string,)][3:5] == ("22", "2")
+    (counts, _), = [(key[0], rest) for key, rest in of["counts"]["dac"].items()]
+    assert int(counts) == len(of["thread"]["dac"]) >= 4
+    assert any(rest[-1].endswith("/System.Private.CoreLib.dll") for rest in of["module"]["dac"].values())
+    segments = [[int(start, 16)] + [int(word, 16) for word in rest] for (start,), rest in of["segment"]["dac"].items()]
+    assert len(segments) >= 4 and all(start <= end <= committed <= reserved for start, _, end, committed, reserved, _ in segments)

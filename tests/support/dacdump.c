@@ -332,6 +332,11 @@ static struct lg_error *open_all(struct dump *d, const char *target)
     if (clr_err)
         fprintf(stderr, "dacdump: only the DAC: %s\n", lg_error_message(clr_err));
     lg_error_free(clr_err);
+    const int tells_all = 10; // The descriptors of older runtimes tell some.
+    if (d->clr && known && atoi(version) < tells_all) {
+        lg_clr_free(d->clr);
+        d->clr = NULL;
+    }
     return lg_dac_open(d->target, image.path, image.base, &options, &d->dac);
 }
 
