@@ -107,7 +107,7 @@ static const char details[] =
     "is the format; 'info' tells what is in a file.\n"
     "\n"
     "  $ linger snapshot 4711 -o before.snap\n"
-    "  before.snap: 461,352 bytes; 53,950 objects, 61,224 references";
+    "  before.snap: 582,288 bytes; 53,934 objects, 56,866 references";
 
 const struct lg_command lg_cmd_snapshot = {
     .name = "snapshot",
