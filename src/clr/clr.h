@@ -35,6 +35,7 @@ struct lg_clr;
 // starting (no thread store or no GC heap yet: NOT_FOUND).
 struct lg_clr_options {
     const char *dac; // The file to use; NULL: the runtime's own, where it lies; "none": do without.
+    bool without_descriptor; // As if the runtime had none: for tests that compare the sources.
 };
 LG_MUST_CHECK struct lg_error *lg_clr_open(struct lg_target *target,
                                            const struct lg_clr_options *options, struct lg_clr **ret);

@@ -139,6 +139,7 @@ struct lg_clr {
     bool is_table_sought;      // measured.c has looked for the tables of instantiations
     bool asks_for_modules;     // Of generic types: their method table does not tell their module.
     bool has_nameless_statics; // That has been said.
+    bool without_descriptor;
     struct lg_sources from;
     struct lg_told *told;
 

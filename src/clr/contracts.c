@@ -122,7 +122,8 @@ struct lg_error *lg_clr_descriptor_open(struct lg_clr *clr)
     clr->info.mt_mask = ~UINT64_C(7);
     clr->rid_shift = 8;
     clr->bucket_words = 3;
-    if (!lg_image_symbol(&clr->image, "DotNetRuntimeContractDescriptor", &address, &size)) {
+    if (clr->without_descriptor
+        || !lg_image_symbol(&clr->image, "DotNetRuntimeContractDescriptor", &address, &size)) {
         memset(&clr->off, 0xff, sizeof(clr->off)); // LG_NO_OFFSET
         return lg_descriptor_parse(EMPTY, sizeof(EMPTY) - 1, NULL, 0, &clr->descriptor);
     }

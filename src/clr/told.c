@@ -170,6 +170,7 @@ struct lg_error *lg_clr_told_open(struct lg_clr *clr, const struct lg_clr_option
     if (!told)
         return &lg_no_memory;
     pthread_mutex_init(&told->lock, NULL);
+    clr->without_descriptor = options && options->without_descriptor;
     const char *file = options ? options->dac : "none";
     if (file && !(told->file = strdup(file)))
         return &lg_no_memory;

@@ -1,11 +1,12 @@
 """Writes docs/compatibility.md: what was verified on what. Every mark in it is a run of this.
 
-    LINGER=build/dev/linger /usr/bin/python3 tests/e2e/compatibility.py [--quick] > docs/compatibility.md
+    LINGER=build/dev/linger /usr/bin/python3 tests/e2e/compatibility.py [--quick] [--keep ROWS] > docs/compatibility.md
 
 A cell is one program (Leak) under one runtime, packaging and GC mode, looked at live or as one kind of core. It is `yes` when the
 counts by type are those that the program printed about itself, every walk was exact, `gcroot` leads from an object to the static that holds
 it, by name, and `clrstack` has the stack of the main thread down to Main. Else it says what failed, in linger's words, below the table. Takes
-minutes; needs root for gcore and kernel cores. On stderr: each row as JSON, when it is done.
+minutes; needs root for gcore and kernel cores. On stderr: each row as JSON, when it is done; with `--keep` a file of such rows, only what
+it lacks is run.
 """
 import json
 import os
@@ -138,21 +139,33 @@ def write(rows, linger):
     print("The suite that runs with every change compares 10, 9 and 8 with ClrMD object by object. Not verified: 5 to 7, arm64 and musl on real machines.")
 
 
+def kept():
+    """Rows of a run that was cut short, by version, packaging and mode."""
+    if "--keep" not in sys.argv:
+        return {}
+    lines = pathlib.Path(sys.argv[sys.argv.index("--keep") + 1]).read_text().splitlines()
+    return {tuple(row[:3]): row for row in map(json.loads, lines)}
+
+
 def main():
     quick = "--quick" in sys.argv
+    before = kept()
     laboratory = Lab()
     laboratory.linger_program  # Found before the folder changes.
     os.chdir(laboratory.folder)
     rows = []
     try:
         for name, form, modes in PROGRAMS:
-            version = lab.RUNTIMES.get(name.partition("@")[2], "10")
+            version = lab.RUNTIMES.get(name.partition("@")[2]) or lab.runtime_folder("installed").name
             try:
                 program = laboratory.program(name)
             except Failed as e:
                 rows.append((version, form, "workstation", {kind: f"not built: {str(e).splitlines()[0]}" for kind in KINDS}))
                 continue
             for mode in modes[:2] if quick else modes:
+                if (version, form, mode) in before:
+                    rows.append(before[version, form, mode])
+                    continue
                 cells = row(laboratory, program, form, mode)
                 rows.append((cells.get("runtime", version), form, mode, cells))
                 print(json.dumps(rows[-1]), file=sys.stderr, flush=True)

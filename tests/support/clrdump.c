@@ -132,7 +132,9 @@ int main(int argc, char **argv)
         return fail(err);
     double start = now_ms();
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    err = lg_clr_open(target, &(struct lg_clr_options){ .dac = NULL }, &clr);
+    err = lg_clr_open(
+        target, &(struct lg_clr_options){ .without_descriptor = getenv("WITHOUT_DESCRIPTOR") != NULL },
+        &clr);
     if (err)
         return fail(err);
     print_info(clr, now_ms() - start);

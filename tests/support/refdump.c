@@ -84,7 +84,10 @@ int main(int argc, char **argv)
     _cleanup_(lg_heap_freep) struct lg_heap *heap = NULL;
     struct lg_error *err = lg_target_open(argv[1], &(struct lg_target_options){ 0 }, &target);
     if (!err)
-        err = lg_clr_open(target, &(struct lg_clr_options){ .dac = NULL }, &clr);
+        err = lg_clr_open(
+            target,
+            &(struct lg_clr_options){ .without_descriptor = getenv("WITHOUT_DESCRIPTOR") != NULL },
+            &clr);
     if (!err)
         err = lg_heap_open(clr, &heap);
     if (err)

@@ -230,7 +230,10 @@ int main(int argc, char **argv)
     bool data = argc == 3 && strcmp(argv[2], "data") == 0;
     struct lg_error *err = lg_target_open(argv[1], &(struct lg_target_options){ 0 }, &target);
     if (!err)
-        err = lg_clr_open(target, &(struct lg_clr_options){ .dac = NULL }, &clr);
+        err = lg_clr_open(
+            target,
+            &(struct lg_clr_options){ .without_descriptor = getenv("WITHOUT_DESCRIPTOR") != NULL },
+            &clr);
     for (int i = 2; !err && !data && i < argc; i++)
         print_method(clr, argv[i]);
     if (!err && (argc == 2 || data))
