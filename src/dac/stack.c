@@ -5,6 +5,7 @@
 
 #include "dac/host.h"
 #include "util/error.h"
+#include "util/utf16.h"
 
 enum { REFS_PIECE = 64, NAME_MAX_UNITS = 2048 };
 
@@ -19,28 +20,15 @@ struct reader {
 
 // ---- names ----
 
-// UTF-16 to UTF-8; what is no character becomes U+FFFD. The caller's.
-static char *narrow(const uint16_t *units, size_t len)
+// The caller's; NULL: out of memory.
+static char *narrow(const uint16_t *units, size_t room)
 {
-    char *text = malloc(3 * len + 1), *p = text;
-    for (size_t i = 0; text && i < len && units[i]; i++) {
-        uint32_t c = units[i];
-        bool is_pair =
-            c >= 0xd800 && c < 0xdc00 && i + 1 < len && units[i + 1] >= 0xdc00 && units[i + 1] < 0xe000;
-        if (is_pair)
-            c = 0x10000 + ((c - 0xd800) << 10) + (units[++i] - 0xdc00u);
-        else if (c >= 0xd800 && c < 0xe000)
-            c = 0xfffd;
-        if (c >= 0x10000)
-            *p++ = (char)(0xf0 | c >> 18);
-        if (c >= 0x800)
-            *p++ = (char)(c >= 0x10000 ? 0x80 | (c >> 12 & 0x3f) : 0xe0 | c >> 12);
-        if (c >= 0x80)
-            *p++ = (char)(c >= 0x800 ? 0x80 | (c >> 6 & 0x3f) : 0xc0 | c >> 6);
-        *p++ = (char)(c >= 0x80 ? 0x80 | (c & 0x3f) : c);
-    }
+    size_t len = 0;
+    while (len < room && units[len])
+        len++;
+    char *text = malloc(LG_UTF8_SIZE(len));
     if (text)
-        *p = 0;
+        lg_utf8_from_utf16(text, LG_UTF8_SIZE(len), units, len);
     return text;
 }
 
