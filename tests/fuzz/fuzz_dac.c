@@ -1,5 +1,6 @@
 // A helper that answers anything: linger's side of the DAC (host.c, facts*.c, stack.c) gets facts that
-// hold together, or an error, within bounds.
+// hold together, or an error, within bounds; so does a runtime whose descriptor leaves things to the
+// DAC.
 //
 //     u8 what is asked | message | message | …
 //
@@ -16,7 +17,8 @@
 
 #include "dac/facts.h"
 #include "dac/host.h"
-#include "support/fake.h"
+#include "support/fake_objects.h"
+#include "support/promises.h"
 #include "util/reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -288,6 +290,60 @@ static struct lg_error *check_small(struct lg_dac *dac)
     return err ? err : lg_dac_array_type(dac, 0x1000, &array);
 }
 
+// ---- a runtime of which the descriptor does not tell all ----
+
+static struct lg_dac *new_dac(struct lg_target *target, bool is_old)
+{
+    struct lg_dac *dac = calloc(1, sizeof(*dac));
+    must(dac);
+    dac->target = target;
+    dac->socket = SOCKET; // No file, so closing it is nothing.
+    dac->starts = 1000;   // No other helper.
+    dac->options.timeout_ms = 3600000;
+    dac->options.version = is_old ? "8.0.1" : "10.0.1";
+    return dac;
+}
+
+struct lg_error *__wrap_lg_dac_open(struct lg_target *target, const char *path, uint64_t base,
+                                    const struct lg_dac_options *options, struct lg_dac **ret);
+struct lg_error *__wrap_lg_dac_open(struct lg_target *target, const char *path, uint64_t base,
+                                    const struct lg_dac_options *options, struct lg_dac **ret)
+{
+    *ret = new_dac(target, false);
+    return NULL;
+}
+
+// Modules, fields and statics have to be asked for.
+static struct lg_target *quiet_runtime(void)
+{
+    static const char *const names[] = { "\"DomainAssemblyList\"", "\"FieldDescList\"",
+                                         "\"DynamicStaticsInfo\"", "\"SupportedFlagsMask\"" };
+    static char json[1 << 16];
+    struct lg_target *fake = fake_runtime_with_objects(0);
+    lg_target_read(fake, FR_JSON, json, sizeof(json) - 1);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        const char *name = strstr(json, names[i]);
+        must(name);
+        fake_u8(fake, FR_JSON + (uint64_t)(name - json) + 1, '-');
+    }
+    return fake;
+}
+
+static void check_runtime(void)
+{
+    static struct lg_target *fake;
+    static const uint64_t types[] = { FT_OBJECT, FT_STRING, FT_OBJECT_ARRAY, FT_MT(FT_NODE),
+                                      FT_MT(FT_OUTER_STRING) };
+    fake = fake ? fake : quiet_runtime();
+    _cleanup_(lg_target_freep) struct lg_target *view = fake_view(fake, NULL, NULL);
+    _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
+    struct lg_error *err = lg_clr_open(view, NULL, &clr);
+    for (size_t i = 0; !err && i < sizeof(types) / sizeof(*types); i++)
+        lg_clr_type(clr, types[i]);
+    must(err || !broken_promise(clr));
+    lg_error_free(err);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct lg_error *(*const checks[])(struct lg_dac *) = {
@@ -303,13 +359,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wire.in = lg_reader(data, size);
     wire.asked_len = wire.out_len = wire.out_at = wire.messages = 0;
     unsigned what = lg_read_u8(&wire.in);
-    _cleanup_(lg_dac_freep) struct lg_dac *dac = calloc(1, sizeof(*dac));
-    must(dac);
-    dac->target = target;
-    dac->socket = SOCKET; // No file, so closing it is nothing.
-    dac->starts = 1000;   // No other helper.
-    dac->options.timeout_ms = 3600000;
-    dac->options.version = what & 0x80 ? "8.0.1" : "10.0.1";
-    lg_error_free(checks[what % (sizeof(checks) / sizeof(*checks))](dac));
+    if (what & 0x40) {
+        check_runtime();
+        return 0;
+    }
+    _cleanup_(lg_dac_freep) struct lg_dac *dac = new_dac(target, what & 0x80);
+    lg_error_free(checks[(what & 0x3f) % (sizeof(checks) / sizeof(*checks))](dac));
     return 0;
 }
