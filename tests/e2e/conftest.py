@@ -1,4 +1,3 @@
-import fnmatch
 import os
 import signal
 import sys
@@ -22,19 +21,6 @@ def pytest_configure(config):
 @pytest.fixture(scope="session")
 def lab():
     return _lab
-
-
-# What linger cannot tell of .NET 9 and 8 yet.
-OPEN = [
-    ("test_load_contexts.py::test_the_file_that_is_loaded_four_times*@[89]*", "load contexts of assemblies without objects"),
-]
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        for pattern, reason in OPEN:
-            if fnmatch.fnmatchcase(item.nodeid, "*" + pattern):
-                item.add_marker(pytest.mark.xfail(reason=f"open: {reason}"))
 
 
 def pytest_sessionstart():

@@ -26,12 +26,14 @@ def test_every_context_that_is_not_collected_is_listed(lab, target, truth):
     assert made == truth["contexts"] and truth["gone"] and "gone" not in [row["name"] for row in rows]
 
 
-def test_the_file_that_is_loaded_four_times_is_in_four_contexts(lab, target):
+def test_the_file_that_is_loaded_four_times_is_in_four_contexts(lab, target, truth):
     assemblies = lab.report(target, "dumpdomain")["assemblies"]
     mine = {a["load_context"]: a for a in assemblies if a["path"].endswith("/Plugins.dll")}
     assert set(mine) == {"Default", "leaky", "alive", "fixed"}
     assert {name: a["collectible"] for name, a in mine.items()} == {"Default": False, "leaky": True, "alive": True, "fixed": False}
-    assert {a["load_context"] for a in assemblies if "/System." in a["path"]} == {"Default"}
+    theirs = {a["load_context"] for a in assemblies if "/System." in a["path"]}
+    # The DACs of 9 and 8 tell the context of a type: of an assembly that only forwards types it is unknown.
+    assert theirs == {"Default"} or (truth["runtime"][:2] in ("9.", "8.") and theirs == {"Default", None})
     modules = lab.report(target, "modules")["modules"]
     assert {m["module"]: m["load_context"] for m in modules if m["managed"]} == {a["module"]: a["load_context"] for a in assemblies}
     native = [m for m in modules if m["path"] and m["path"].endswith("/libcoreclr.so")]
