@@ -115,7 +115,18 @@ struct lg_sources {
                          struct lg_static_bases *ret);
     // Where a type's thread statics are on a thread, 0: nowhere; NULL: statics.c reads it by itself.
     uint64_t (*thread_base)(struct lg_clr *clr, uint64_t mt, const struct lg_managed_thread *thread);
+    // Opens clr->gc, and fills the GC's modes, clr->gc_heaps and clr->generations; clr->finalizers. NULL:
+    // GcDacVars tell.
+    struct lg_error *(*gc)(struct lg_clr *clr);
+    struct lg_error *(*finalizers)(struct lg_clr *clr);
 };
+
+// Where a generation of a heap begins, and its own allocation context.
+struct lg_gc_generation {
+    uint64_t first_segment; // 0: it has none, or the runtime no such generation.
+    struct lg_alloc_context context;
+};
+enum { LG_GC_GENERATION_COUNT = 5 };
 
 struct lg_gc_vars;     // gc.c
 struct lg_told;        // told.c
@@ -145,6 +156,8 @@ struct lg_clr {
 
     struct lg_gc_vars *gc;
     LG_VEC(struct lg_gc_heap) gc_heaps;
+    unsigned generation_count;                    // Of a heap: LG_GC_GENERATION_COUNT, or fewer.
+    LG_VEC(struct lg_gc_generation) generations; // generation_count per heap
     LG_VEC(struct lg_segment) segments;
     LG_VEC(struct lg_alloc_context) contexts;
     LG_VEC(struct lg_managed_thread) threads;

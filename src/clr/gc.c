@@ -67,6 +67,24 @@ static uint64_t generation_address(const struct lg_clr *clr, size_t heap, unsign
     return lg_gc_field(clr, heap, LG_GC_FIELD_GENERATION_TABLE) + generation * clr->gc->generation_size;
 }
 
+static struct lg_error *read_generations(struct lg_clr *clr, size_t heap)
+{
+    for (unsigned g = 0; g < LG_GC_GENERATION_COUNT; g++) {
+        struct lg_gc_generation generation;
+        uint64_t at = generation_address(clr, heap, g),
+                 segment = at + (uint32_t)clr->gc->start_segment,
+                 context = at + (uint32_t)clr->gc->allocation_context;
+        if (!lg_target_u64(clr->target, segment, &generation.first_segment))
+            return unreadable("generation.start_segment", segment);
+        if (!lg_target_read_all(clr->target, context, &generation.context, sizeof(generation.context)))
+            return unreadable("generation.allocation_context", context);
+        if (!lg_vec_push(&clr->generations, generation))
+            return &lg_no_memory;
+    }
+    clr->generation_count = LG_GC_GENERATION_COUNT;
+    return NULL;
+}
+
 static struct lg_error *read_heap(struct lg_clr *clr, size_t i)
 {
     struct lg_gc_heap *heap = &clr->gc_heaps.at[i];
@@ -85,7 +103,7 @@ static struct lg_error *read_heap(struct lg_clr *clr, size_t i)
         if (!lg_target_u64(clr->target, at, &heap->allocation_start[g]))
             return unreadable("generation.allocation_start", at);
     }
-    return NULL;
+    return read_generations(clr, i);
 }
 
 // ---- segments ----
@@ -154,15 +172,12 @@ static struct lg_error *add_segment(struct lg_clr *clr, size_t heap_index, unsig
 static struct lg_error *read_list(struct lg_clr *clr, size_t heap, unsigned generation,
                                   struct lg_map *seen)
 {
-    uint64_t at = generation_address(clr, heap, generation) + (uint32_t)clr->gc->start_segment, address;
-    if (!lg_target_u64(clr->target, at, &address))
-        return unreadable("generation.start_segment", at);
+    uint64_t address = clr->generations.at[heap * clr->generation_count + generation].first_segment;
     if (!address)
-        return lg_error_new(
-            LG_ERR_NOT_FOUND,
-            "generation %u of heap %zu at %#jx has no segment: the runtime is still starting; "
-            "try again in a moment",
-            generation, heap, (uintmax_t)at);
+        return lg_error_new(LG_ERR_NOT_FOUND,
+                            "generation %u of heap %zu has no segment: the runtime is still starting; "
+                            "try again in a moment",
+                            generation, heap);
     while (address) {
         uint32_t before;
         if (lg_map_get(seen, address, &before) || seen->count >= MAX_SEGMENTS)
@@ -201,7 +216,7 @@ static struct lg_error *read_lists(struct lg_clr *clr)
     _cleanup_(map_deinit) struct lg_map seen = { 0 };
     for (size_t heap = 0; heap < clr->gc_heaps.len; heap++) {
         // With the segments GC the lists of gen0 and gen1 are the tail of gen2's.
-        for (unsigned g = clr->info.regions ? 0 : 2; g < LG_GC_GENERATION_COUNT; g++) {
+        for (unsigned g = clr->info.regions ? 0 : 2; g < clr->generation_count; g++) {
             struct lg_error *err = forgive(clr, read_list(clr, heap, g, &seen));
             if (err)
                 return err;
@@ -261,17 +276,12 @@ static struct lg_error *read_segments(struct lg_clr *clr)
 // A generation's own context: of gen0 what the GC keeps for threads without one (reference clr.md C.5).
 static struct lg_error *read_contexts(struct lg_clr *clr)
 {
-    for (size_t heap = 0; heap < clr->gc_heaps.len; heap++) {
-        for (unsigned g = 0; g < LG_GC_GENERATION_COUNT; g++) {
-            uint64_t at = generation_address(clr, heap, g) + (uint32_t)clr->gc->allocation_context;
-            struct lg_alloc_context context;
-            if (!lg_target_read_all(clr->target, at, &context, sizeof(context)))
-                return unreadable("generation.allocation_context", at);
-            if (!context.ptr || context.ptr > context.limit)
-                continue;
-            if (!lg_vec_push(&clr->contexts, context))
-                return &lg_no_memory;
-        }
+    for (size_t i = 0; i < clr->generations.len; i++) {
+        struct lg_alloc_context context = clr->generations.at[i].context;
+        if (!context.ptr || context.ptr > context.limit)
+            continue;
+        if (!lg_vec_push(&clr->contexts, context))
+            return &lg_no_memory;
     }
     return NULL;
 }
@@ -327,16 +337,22 @@ static void read_modes(struct lg_clr *clr)
         clr->info.datas = (int)value;
 }
 
-struct lg_error *lg_clr_gc_open(struct lg_clr *clr)
+static struct lg_error *read_vars(struct lg_clr *clr)
 {
     struct lg_error *err = lg_gc_vars_read(clr, &clr->gc);
     if (err)
         return err;
     read_modes(clr);
     err = read_heaps(clr);
-    clr->info.heap_count = (uint32_t)clr->gc_heaps.len;
     for (size_t i = 0; !err && i < clr->gc_heaps.len; i++)
         err = read_heap(clr, i);
+    return err;
+}
+
+struct lg_error *lg_clr_gc_open(struct lg_clr *clr)
+{
+    struct lg_error *err = clr->from.gc ? clr->from.gc(clr) : read_vars(clr);
+    clr->info.heap_count = (uint32_t)clr->gc_heaps.len;
     if (!err)
         err = read_segments(clr);
     if (err)
@@ -358,6 +374,7 @@ void lg_clr_gc_close(struct lg_clr *clr)
 {
     free(clr->gc);
     lg_vec_free(&clr->gc_heaps);
+    lg_vec_free(&clr->generations);
     lg_vec_free(&clr->segments);
     lg_vec_free(&clr->contexts);
 }

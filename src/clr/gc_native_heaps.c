@@ -29,6 +29,9 @@ static struct lg_error *read_bookkeeping(struct lg_clr *clr)
 {
     uint64_t variable = clr->gc->vars[LG_GC_BOOKKEEPING_START], at = 0;
     uint64_t header = clr->gc->vars[LG_GC_CARD_TABLE_INFO_SIZE];
+    if (!clr->gc->address)
+        lg_target_note(clr->target, "The GC's card tables and mark array are not listed: this runtime "
+                                    "does not name them.");
     if (variable && !lg_target_u64(clr->target, variable, &at))
         return unreadable("bookkeeping_start", variable);
     for (unsigned n = 0; at; n++) {

@@ -25,6 +25,12 @@ static bool read_header(struct lg_target *target, uint64_t entry, struct header 
            && lg_target_read_all(target, *address, header, sizeof(*header)) && is_header(header);
 }
 
+bool lg_gc_vars_are_there(const struct lg_clr *clr)
+{
+    uint64_t address, size;
+    return lg_image_symbol(&clr->image, "g_dacTable", &address, &size);
+}
+
 static struct lg_error *read_table(struct lg_clr *clr, uint64_t table[MAX_TABLE], size_t *count_ret)
 {
     uint64_t address, size;

@@ -53,10 +53,8 @@ enum lg_gc_field {
     LG_GC_FIELDS,
 };
 
-enum { LG_GC_GENERATION_COUNT = 5 };
-
 struct lg_gc_vars {
-    uint64_t address;
+    uint64_t address; // 0: there are none, and nothing of this is known.
     unsigned major, minor;
     uint64_t generation_size;
     uint64_t vars[LG_GC_VARS];           // 0: null, or not in this version.
@@ -65,10 +63,17 @@ struct lg_gc_vars {
         allocation_start; // In a generation; the last -1 with regions.
 };
 
+// Does the runtime say where they are? Since .NET 5.
+bool lg_gc_vars_are_there(const struct lg_clr *clr);
 // Errors: NOT_FOUND (the GC is not initialised yet), UNSUPPORTED (another version), CORRUPT.
 LG_MUST_CHECK struct lg_error *lg_gc_vars_read(struct lg_clr *clr, struct lg_gc_vars **ret);
 
 // The address of a variable of heap `i`; 0: there is none.
 uint64_t lg_gc_field(const struct lg_clr *clr, size_t heap, enum lg_gc_field field);
+
+// One more queue, from its words (finalizers.c), if they can be that.
+enum { LG_GC_FILLS = 7, LG_GC_FILL_ARRAY = LG_GC_FILLS, LG_GC_FILL_END, LG_GC_FILL_WORDS };
+LG_MUST_CHECK struct lg_error *lg_gc_add_finalizers(struct lg_clr *clr, uint64_t at,
+                                                    const uint64_t words[LG_GC_FILL_WORDS]);
 
 #endif

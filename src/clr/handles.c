@@ -211,9 +211,59 @@ struct table_map {
     uint32_t max_index, pad;
 };
 
+// Without GcDacVars (3.1): the one place in the runtime's own variables that is such a map, with a first
+// bucket whose first table has a segment that points back at it.
+static bool is_map(struct lg_clr *clr, const struct table_map *map)
+{
+    uint64_t buckets[BUCKETS], tables, table;
+    return map->max_index == BUCKETS && map->buckets && map->buckets % 8 == 0 && map->next % 8 == 0
+           && lg_target_read_all(clr->target, map->buckets, buckets, sizeof(buckets)) && buckets[0]
+           && buckets[0] % 8 == 0 && lg_target_u64(clr->target, buckets[0], &tables)
+           && lg_target_u64(clr->target, tables, &table) && layout_of(clr->target, table);
+}
+
+static unsigned find_in(struct lg_clr *clr, uint64_t start, uint64_t end, uint64_t *ret)
+{
+    struct table_map maps[128];
+    unsigned found = 0;
+    enum { STEP = sizeof(maps) - sizeof(*maps) }; // Each chunk begins with what the last one ended with.
+    for (uint64_t at = start; at < end; at += STEP) {
+        size_t got = lg_target_read(clr->target, at, maps, sizeof(maps));
+        for (size_t i = 0; i < STEP && i + sizeof(*maps) <= got; i += 8) {
+            struct table_map map;
+            memcpy(&map, (const uint8_t *)maps + i, sizeof(map));
+            if (!is_map(clr, &map))
+                continue;
+            *ret = at + i;
+            found++;
+        }
+    }
+    return found;
+}
+
+static struct lg_error *find_map(struct lg_clr *clr, uint64_t *ret)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < clr->target->ranges.len; i++) {
+        const struct lg_range *range = &clr->target->ranges.at[i];
+        if (range->start >= clr->image.base && range->start < clr->image.end
+            && (range->access & LG_WRITE))
+            found += find_in(clr, range->start, range->end, ret);
+    }
+    if (found == 1)
+        return NULL;
+    return lg_error_new(LG_ERR_UNSUPPORTED,
+                        "%u places in the variables of '%s' could be the table of handle tables, which "
+                        "this runtime does not name: handles are unknown",
+                        found, clr->image.path);
+}
+
 static struct lg_error *read_maps(struct reading *r)
 {
     uint64_t at = r->clr->gc->vars[LG_GC_HANDLE_TABLE_MAP];
+    struct lg_error *missing = at ? NULL : find_map(r->clr, &at);
+    if (missing)
+        return missing;
     for (unsigned n = 0; at; n++) {
         struct table_map map;
         uint64_t buckets[BUCKETS];

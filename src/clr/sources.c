@@ -1,6 +1,7 @@
 // Where each fact comes from: the data descriptor as far as it goes, and the DAC for the rest.
 #include "clr/sources.h"
 
+#include "clr/gc_vars.h"
 #include "clr/told.h"
 
 static const struct lg_sources contracts = {
@@ -127,6 +128,10 @@ static struct lg_error *do_without(struct lg_clr *clr)
             "its libmscordaccore.so",
             clr->info.version ? clr->info.version : "(of unknown version)");
     clr->from = told;
+    if (!lg_gc_vars_are_there(clr)) {
+        clr->from.gc = lg_told_gc;
+        clr->from.finalizers = lg_told_finalizers;
+    }
     clr->info.provider = "dac";
     return lg_clr_layouts_measure(clr);
 }

@@ -45,5 +45,7 @@ uint64_t lg_told_method_from_code(struct lg_clr *clr, uint64_t code);
 // For load_contexts.c, where the descriptor has nothing. False, and nothing: they do not tell.
 bool lg_told_load_context(struct lg_clr *clr, uint64_t module, uint64_t *ret);
 void lg_told_domain(struct lg_clr *clr, struct lg_domain *ret);
+struct lg_error *lg_told_gc(struct lg_clr *clr);
+struct lg_error *lg_told_finalizers(struct lg_clr *clr);
 
 #endif
