@@ -115,8 +115,8 @@ struct lg_sources {
                          struct lg_static_bases *ret);
     // Where a type's thread statics are on a thread, 0: nowhere; NULL: statics.c reads it by itself.
     uint64_t (*thread_base)(struct lg_clr *clr, uint64_t mt, const struct lg_managed_thread *thread);
-    // Opens clr->gc, and fills the GC's modes, clr->gc_heaps and clr->generations; clr->finalizers. NULL:
-    // GcDacVars tell.
+    // Opens clr->gc, and fills the GC's modes, clr->gc_heaps and clr->generations; clr->finalizers.
+    // NULL: GcDacVars tell.
     struct lg_error *(*gc)(struct lg_clr *clr);
     struct lg_error *(*finalizers)(struct lg_clr *clr);
 };
@@ -156,7 +156,7 @@ struct lg_clr {
 
     struct lg_gc_vars *gc;
     LG_VEC(struct lg_gc_heap) gc_heaps;
-    unsigned generation_count;                    // Of a heap: LG_GC_GENERATION_COUNT, or fewer.
+    unsigned generation_count;                   // Of a heap: LG_GC_GENERATION_COUNT, or fewer.
     LG_VEC(struct lg_gc_generation) generations; // generation_count per heap
     LG_VEC(struct lg_segment) segments;
     LG_VEC(struct lg_alloc_context) contexts;

@@ -71,8 +71,7 @@ static struct lg_error *read_generations(struct lg_clr *clr, size_t heap)
 {
     for (unsigned g = 0; g < LG_GC_GENERATION_COUNT; g++) {
         struct lg_gc_generation generation;
-        uint64_t at = generation_address(clr, heap, g),
-                 segment = at + (uint32_t)clr->gc->start_segment,
+        uint64_t at = generation_address(clr, heap, g), segment = at + (uint32_t)clr->gc->start_segment,
                  context = at + (uint32_t)clr->gc->allocation_context;
         if (!lg_target_u64(clr->target, segment, &generation.first_segment))
             return unreadable("generation.start_segment", segment);

@@ -7,9 +7,9 @@
 //
 // N is the number of handle types with the internal last one, the type of blocks that hold the
 // secondaries of other blocks; it shifts what follows the arrays that have one element per type. N = 13
-// on .NET 10, 12 before. The back-pointer from segment to table decides which it is, and whether a slot
-// is one at all (reference clr.md D.5, measured on 8.0.30, 9.0.22, 10.0.9, 10.0.12; dotnet/runtime
-// src/coreclr/gc/handletablepriv.h).
+// on .NET 10, 12 before; on 3.1 the lock comes before the segment list. The back-pointer from segment to
+// table decides which it is, and whether a slot is one at all (reference clr.md D.5, measured
+// on 3.1.3, 8.0.30, 9.0.22, 10.0.9, 10.0.12; dotnet/runtime src/coreclr/gc/handletablepriv.h).
 #include <string.h>
 
 #include "clr/gc_vars.h"
@@ -33,7 +33,9 @@ struct layout {
     uint32_t segment_list;       // In the table.
     uint32_t next, back_pointer; // In the header of a segment; unaligned with 13 types.
 };
-static const struct layout layouts[] = { { 13, 56, 1998, 2006 }, { 12, 48, 1992, 2000 } };
+static const struct layout layouts[] = { { 13, 56, 1998, 2006 },
+                                         { 12, 48, 1992, 2000 },
+                                         { 12, 208, 1992, 2000 } };
 
 bool lg_handle_is_strong(enum lg_handle_kind kind)
 {

@@ -1,5 +1,5 @@
-// The GC's heaps as the DAC tells them (sources.h): of runtimes that do not say where their GcDacVars are
-// (3.1). Only where lists begin: segments, objects and handles are read as on every runtime.
+// The GC's heaps as the DAC tells them (sources.h): of runtimes that do not say where their GcDacVars
+// are (3.1). Only where lists begin: segments, objects and handles are read as on every runtime.
 #include <string.h>
 
 #include "clr/gc_vars.h"
