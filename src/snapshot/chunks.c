@@ -65,10 +65,14 @@ static struct lg_error *pad(struct lg_chunk_writer *writer)
 struct lg_error *lg_chunk_writer_new(const char *path, struct lg_chunk_writer **ret)
 {
     _cleanup_(lg_chunk_writer_freep) struct lg_chunk_writer *writer = calloc(1, sizeof(*writer));
-    if (!writer || !(writer->path = strdup(path)))
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) // As root, /dev/null would be gone.
+        return lg_error_new(LG_ERR_USAGE, "'%s' is no regular file, so none can take its place", path);
+    char *real = realpath(path, NULL); // A link stays one.
+    if (!writer || !(writer->path = real ? real : strdup(path)))
         return &lg_no_memory;
     _cleanup_free_ char *temporary = NULL;
-    if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
+    if (asprintf(&temporary, "%s.XXXXXX", writer->path) < 0) {
         temporary = NULL;
         return &lg_no_memory;
     }

@@ -9,6 +9,7 @@
 #include "cli/retained.h"
 #include "cli/session.h"
 #include "snapshot/checksum.h"
+#include "snapshot/chunks.h"
 #include "snapshot/snapshot.h"
 #include "support/fake_objects.h"
 
@@ -230,6 +231,29 @@ static void no_string_is_in_a_file_of_shapes(void **state)
     assert_true(contains(&contents, utf16, sizeof(utf16)));
 }
 
+static void only_a_file_is_replaced(void **state)
+{
+    char fifo[sizeof(path) + 8], link[sizeof(path) + 8];
+    struct lg_chunk_writer *writer = NULL;
+    struct stat st;
+    snprintf(fifo, sizeof(fifo), "%s.fifo", path);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    struct lg_error *err = lg_chunk_writer_new(fifo, &writer);
+    assert_true(lstat(fifo, &st) == 0 && S_ISFIFO(st.st_mode));
+    unlink(fifo);
+    assert_non_null(err);
+    assert_int_equal(lg_error_kind(err), LG_ERR_USAGE);
+    assert_non_null(strstr(lg_error_message(err), "is no regular file"));
+    lg_error_free(err);
+    snprintf(link, sizeof(link), "%s.link", path);
+    assert_int_equal(symlink(path, link), 0);
+    write_snapshot(link, 0, false);
+    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+    unlink(link);
+    _cleanup_(file_deinit) struct file file = read_file(path);
+    assert_memory_equal(file.bytes, LG_CHUNKS_MAGIC, 8);
+}
+
 // ---- damage ----
 
 // Opens bytes as a snapshot and asks everything: the same answer, or an error. Counts errors.
@@ -352,6 +376,7 @@ int main(void)
         cmocka_unit_test(contents_are_there_if_asked_for),
         cmocka_unit_test(the_same_heap_gives_the_same_file),
         cmocka_unit_test(no_string_is_in_a_file_of_shapes),
+        cmocka_unit_test(only_a_file_is_replaced),
         cmocka_unit_test(every_cut_is_an_error),
         cmocka_unit_test(every_changed_byte_is_found_or_changes_nothing),
         cmocka_unit_test(damage_is_named),
