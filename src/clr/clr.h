@@ -266,7 +266,7 @@ struct lg_handle {
     uint32_t slot; // Of the handle table: a processor under Server GC.
 };
 // Does a handle of this kind keep its object alive by itself? A ref-counted one does only while its
-// count is above 0, which .NET 10 does not tell from outside: it counts as strong here, and callers say
+// count is above 0, which no runtime tells from outside: it counts as strong here, and callers say
 // so.
 bool lg_handle_is_strong(enum lg_handle_kind kind);
 // By `address`.

@@ -173,3 +173,15 @@ void lg_thread_data_measure(struct lg_clr *clr)
     off->InFlightTLSData_TlsIndex = 8;
     off->InFlightTLSData_TLSData = 16;
 }
+
+// From .NET 9 on nothing else holds what a thread's statics hold; before, handles do.
+size_t lg_thread_data_missing(const struct lg_clr *clr)
+{
+    const char *version = clr->info.version;
+    size_t count = 0;
+    if (clr->off.Thread_ThreadLocalDataPtr != LG_NO_OFFSET || (version && atoi(version) < 9))
+        return 0;
+    for (size_t i = 0; i < clr->threads.len; i++)
+        count += !(clr->threads.at[i].state & GONE);
+    return count;
+}

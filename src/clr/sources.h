@@ -38,6 +38,9 @@ bool lg_measured_instantiations(struct lg_clr *clr, uint64_t module, lg_each_typ
 bool lg_measured_metadata(struct lg_clr *clr, uint64_t module, uint64_t *ret, uint64_t *size_ret);
 void lg_thread_data_measure(struct lg_clr *clr);
 
+// Threads whose statics are unknown, as no place for them was found.
+size_t lg_thread_data_missing(const struct lg_clr *clr);
+
 // For methods.c and code.c, likewise.
 const char *lg_told_method_name(struct lg_clr *clr, uint64_t method); // NULL: not told
 uint64_t lg_told_method_from_code(struct lg_clr *clr, uint64_t code);

@@ -10,7 +10,8 @@
 // descriptor does not tell of these, the DAC gives the bases, of each type and thread.
 #include <string.h>
 
-#include "clr/types_priv.h"
+#include "clr/sources.h"
+#include "clr/told.h"
 
 enum {
     SLOTS_MAX = 1 << 24,
@@ -49,6 +50,7 @@ struct survey {
     bool no_memory;
     size_t cut_modules;     // Modules whose types could not all be listed.
     size_t cut_threads;     // Threads whose thread statics could not all be read.
+    size_t unanswered;      // What the DAC was asked for in vain.
     size_t unread;          // Types whose statics are unknown, and
     struct lg_error *first; // why, of the first.
 };
@@ -424,6 +426,10 @@ static void tell_gaps(const struct survey *s)
     if (s->cut_threads > 0)
         lg_target_note(s->clr->target, "The thread statics of %zu threads could not be read.",
                        s->cut_threads);
+    if (s->unanswered > 0)
+        lg_target_note(s->clr->target,
+                       "The DAC has left %zu questions unanswered: statics may be missing.",
+                       s->unanswered);
 }
 
 static struct lg_error *read_statics(struct lg_clr *clr, struct lg_static_list *list)
@@ -439,14 +445,17 @@ static struct lg_error *read_statics(struct lg_clr *clr, struct lg_static_list *
         return NULL;
     }
     list->all.len = 0;
+    size_t unanswered = lg_told_unanswered(clr);
     struct lg_error *err = survey_types(&s);
     if (!err)
         err = survey_threads(&s);
+    s.unanswered = lg_told_unanswered(clr) - unanswered;
+    s.cut_threads += lg_thread_data_missing(clr);
     if (!err && list->all.len == 0 && s.first)
         err = lg_steal(s.first);
     if (err)
         return lg_error_context(err, "statics");
-    list->gaps = s.unread + s.cut_modules + s.cut_threads;
+    list->gaps = s.unread + s.cut_modules + s.cut_threads + s.unanswered;
     if (list->gaps > 0 && !list->is_noted)
         tell_gaps(&s);
     list->is_noted |= list->gaps > 0;

@@ -1,6 +1,7 @@
 #include "clr/told.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "util/map.h"
@@ -14,6 +15,7 @@ struct lg_told {
     char *file;            // As the options have it.
     struct lg_error *none; // Why there is no DAC; NULL: there is one, or nobody asked yet.
     struct lg_map by_mt;   // -> 1 + number of the type; 0: it is none
+    atomic_size_t unanswered;
     uint32_t count;
     struct lg_dac_type *chunks[CHUNKS];
     LG_VEC(struct types_of *) modules;
@@ -86,6 +88,17 @@ void lg_told_end(struct lg_clr *clr)
     pthread_mutex_unlock(&clr->told->lock);
 }
 
+void lg_told_failed(struct lg_clr *clr, const struct lg_error *err)
+{
+    if (err && lg_error_kind(err) != LG_ERR_NOT_FOUND)
+        atomic_fetch_add(&clr->told->unanswered, 1);
+}
+
+size_t lg_told_unanswered(const struct lg_clr *clr)
+{
+    return atomic_load(&clr->told->unanswered);
+}
+
 // ---- types ----
 
 static struct lg_dac_type *add(struct lg_told *told, const struct lg_dac_type *type)
@@ -111,6 +124,7 @@ static const struct lg_dac_type *ask(struct lg_clr *clr, uint64_t mt)
     bool is_final = !err || lg_error_kind(err) == LG_ERR_NOT_FOUND;
     if (!err)
         kept = add(told, &type);
+    lg_told_failed(clr, err);
     lg_error_free(err);
     if (is_final) // What does not fit is asked for again.
         (void)!lg_map_put(&told->by_mt, mt, kept ? told->count : 0);

@@ -21,4 +21,9 @@ const struct lg_dac_module_types *lg_told_types_of(struct lg_clr *clr, uint64_t 
 struct lg_dac *lg_told_begin(struct lg_clr *clr);
 void lg_told_end(struct lg_clr *clr);
 
+// Questions that have got no answer, as the DAC has crashed or is not there; that there is no such fact
+// is one. What was made of the others may be too little.
+void lg_told_failed(struct lg_clr *clr, const struct lg_error *err);
+size_t lg_told_unanswered(const struct lg_clr *clr);
+
 #endif

@@ -281,6 +281,7 @@ bool lg_told_static_bases(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m
     *ret = (struct lg_static_bases){ bases.gc, bases.non_gc, bases.is_initialized };
     if (none && told->is_dynamic)
         note_nameless(clr);
+    lg_told_failed(clr, err);
     lg_error_free(err);
     return !err;
 }
@@ -294,6 +295,7 @@ uint64_t lg_told_thread_base(struct lg_clr *clr, uint64_t mt, const struct lg_ma
         told && dac ? lg_dac_thread_statics_read(dac, told, thread->address, &bases) : no_dac();
     lg_told_end(clr);
     uint64_t base = err ? 0 : bases.gc;
+    lg_told_failed(clr, err);
     lg_error_free(err);
     return base;
 }

@@ -188,8 +188,8 @@ static struct lg_error *collect_handles(struct collector *c)
     if (!err && counted)
         err = lg_roots_incomplete(
             c->roots,
-            "%llu ref-counted handles are taken as strong: .NET 10 does not tell their "
-            "counts from outside",
+            "%llu ref-counted handles are taken as strong: the runtime does not tell "
+            "their counts from outside",
             (unsigned long long)counted);
     if (!err && wild)
         err = lg_roots_missing(c->roots, "%llu strong handles hold what is no object",

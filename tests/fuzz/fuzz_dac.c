@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "clr/told.h"
 #include "dac/facts.h"
 #include "dac/host.h"
 #include "support/fake_objects.h"
@@ -329,6 +330,16 @@ static struct lg_target *quiet_runtime(void)
     return fake;
 }
 
+// A question that gets no answer is a gap, which is told.
+static void check_statics(struct lg_clr *clr)
+{
+    const struct lg_static *statics;
+    size_t count, before = lg_told_unanswered(clr);
+    struct lg_error *err = lg_clr_statics(clr, &statics, &count);
+    must(err || lg_told_unanswered(clr) == before || !lg_clr_statics_are_whole(clr));
+    lg_error_free(err);
+}
+
 static void check_runtime(void)
 {
     static struct lg_target *fake;
@@ -340,6 +351,8 @@ static void check_runtime(void)
     struct lg_error *err = lg_clr_open(view, NULL, &clr);
     for (size_t i = 0; !err && i < sizeof(types) / sizeof(*types); i++)
         lg_clr_type(clr, types[i]);
+    if (!err)
+        check_statics(clr);
     must(err || !broken_promise(clr));
     lg_error_free(err);
 }
