@@ -348,7 +348,7 @@ static void check_runtime(void)
     fake = fake ? fake : quiet_runtime();
     _cleanup_(lg_target_freep) struct lg_target *view = fake_view(fake, NULL, NULL);
     _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    struct lg_error *err = lg_clr_open(view, NULL, &clr);
+    struct lg_error *err = lg_clr_open(view, &(struct lg_clr_options){ .dac = NULL }, &clr);
     for (size_t i = 0; !err && i < sizeof(types) / sizeof(*types); i++)
         lg_clr_type(clr, types[i]);
     if (!err)
