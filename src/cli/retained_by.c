@@ -116,6 +116,36 @@ static bool is_wanted(const struct lg_retained *retained, const struct lg_retain
            && (!query->contains || strstr(name, query->contains));
 }
 
+// A group under its name. Types are numbered as the walk meets them, which is never twice the same: rows
+// that retain the same are told by name.
+struct named {
+    const char *name;
+    uint64_t mt; // 0: a group of several
+    uint32_t key;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct named *left = a, *right = b;
+    int order = strcmp(left->name, right->name);
+    return order ? order : (left->mt > right->mt) - (left->mt < right->mt);
+}
+
+static struct named *sort_names(const struct lg_retained *retained, const struct names *names,
+                                uint32_t count)
+{
+    struct named *ret = calloc(count + 1u, sizeof(*ret));
+    for (uint32_t i = 0; ret && i < count; i++) {
+        const struct lg_type *type =
+            retained->query->by == LG_BY_TYPE ? lg_clr_type_at(retained->clr, i) : NULL;
+        ret[i] = type ? (struct named){ lg_clr_type_name(retained->clr, type), type->mt, i }
+                      : (struct named){ names->all.at[i], 0, i };
+    }
+    if (ret)
+        qsort(ret, count, sizeof(*ret), by_name);
+    return ret;
+}
+
 struct lg_error *lg_retained_types(const struct lg_retained *retained)
 {
     bool by_type = retained->query->by == LG_BY_TYPE;
@@ -125,12 +155,13 @@ struct lg_error *lg_retained_types(const struct lg_retained *retained)
         return err;
     uint32_t count = by_type ? lg_clr_type_count(retained->clr) : (uint32_t)names.all.len;
     _cleanup_free_ struct lg_retained_group *groups = calloc(count + 1u, sizeof(*groups));
+    _cleanup_free_ struct named *sorted = sort_names(retained, &names, count);
     _cleanup_(lg_top_deinit) struct lg_top top = { .limit = retained->query->top };
-    err = groups ? lg_retention_group(retained->retention, names.key, groups, count) : &lg_no_memory;
+    err = groups && sorted ? lg_retention_group(retained->retention, names.key, groups, count)
+                           : &lg_no_memory;
     for (uint32_t i = 0; i < count && !err; i++) {
-        const char *name = by_type ? lg_clr_type_name(retained->clr, lg_clr_type_at(retained->clr, i))
-                                   : names.all.at[i];
-        if (is_wanted(retained, &groups[i], name) && !lg_top_offer(&top, groups[i].retained, i))
+        const struct lg_retained_group *group = &groups[sorted[i].key];
+        if (is_wanted(retained, group, sorted[i].name) && !lg_top_offer(&top, group->retained, i))
             err = &lg_no_memory;
     }
     if (err)
@@ -138,13 +169,11 @@ struct lg_error *lg_retained_types(const struct lg_retained *retained)
     lg_top_sort(&top);
     struct lg_table *table = lg_report_table(retained->report, by_type ? &type_spec : &group_spec);
     for (size_t i = 0; i < top.kept.len; i++) {
-        uint32_t key = top.kept.at[i].value;
-        lg_cell_number(table, groups[key].retained);
-        lg_cell_number(table, groups[key].size);
-        lg_cell_number(table, groups[key].count);
-        lg_cell_text(table, by_type ? lg_clr_type_name(retained->clr, lg_clr_type_at(retained->clr, key))
-                            : *names.all.at[key] ? names.all.at[key]
-                                                 : "(no namespace)");
+        const struct named *named = &sorted[top.kept.at[i].value];
+        lg_cell_number(table, groups[named->key].retained);
+        lg_cell_number(table, groups[named->key].size);
+        lg_cell_number(table, groups[named->key].count);
+        lg_cell_text(table, *named->name ? named->name : "(no namespace)");
     }
     lg_report_truncated(retained->report, by_type ? "types" : "groups", top.offered - top.kept.len);
     return NULL;
