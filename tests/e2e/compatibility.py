@@ -38,7 +38,7 @@ def check(laboratory, target, dac):
     commands = ["dumpheap -stat", "dumpheap -type Session -top 1", "eeheap -gc", "clrstack"]
     result = laboratory.linger("open", target, *dac, *(word for command in commands for word in ("-c", command)), "--json", status=None, timeout=300)
     if result.status != 0:
-        return result.err.strip().splitlines()[-1].removeprefix("linger: ").replace(str(target), "CORE")
+        return result.err.strip().splitlines()[-1].removeprefix("linger: ").replace(str(target), "CORE").replace(f"{lab.REPO}/", "")
     stat, sessions, eeheap, stacks = result.reports()
     counts = {t["type"]: t["count"] for t in stat["types"]}
     if "Order" not in counts and any("names of types included" in note for note in stat["incomplete"]):

@@ -19,12 +19,7 @@ def snapshot(lab, target, key, *options):
 
 
 def without_target(report):
-    """Of types that retain the same the first that was met comes first, and workers meet them as they come."""
-    rest = {key: value for key, value in report.items() if key != "target"}
-    for table in ("types", "groups"):
-        if report["report"] == "retained" and table in report:
-            rest[table] = sorted(report[table], key=lambda row: (-row["retained"], row.get("type") or row["name"], row["size"]))
-    return rest
+    return {key: value for key, value in report.items() if key != "target"}
 
 
 def without_names(report):
