@@ -63,7 +63,7 @@ struct lg_gc_vars {
         allocation_start; // In a generation; the last -1 with regions.
 };
 
-// Does the runtime say where they are? Since .NET 5.
+// Does the runtime say where they are? 3.1 does not.
 bool lg_gc_vars_are_there(const struct lg_clr *clr);
 // Errors: NOT_FOUND (the GC is not initialised yet), UNSUPPORTED (another version), CORRUPT.
 LG_MUST_CHECK struct lg_error *lg_gc_vars_read(struct lg_clr *clr, struct lg_gc_vars **ret);

@@ -14,6 +14,7 @@ struct reader {
     struct lg_dac_stack *stack;
     uint64_t low, high;
     uint32_t os_id;
+    bool has_ended;      // There is no frame where the walk stands.
     uint64_t sp_before;  // Of the method before: each lies above the one that it has called.
     size_t frame_before; // Of the reference before: they come frame by frame.
 };
@@ -119,6 +120,9 @@ static struct lg_error *read_frame(struct reader *r, uint32_t walk)
         r->stack->cut = "the DAC does not tell where a frame is";
         return NULL;
     }
+    r->has_ended = got.hresult == LG_S_FALSE; // Nothing managed ever ran on it (3.1 says so only here).
+    if (r->has_ended)
+        return NULL;
     memcpy(&frame.ip, context + LG_CONTEXT_RIP, sizeof(frame.ip));
     memcpy(&frame.sp, context + LG_CONTEXT_RSP, sizeof(frame.sp));
     frame.frame = asked.hresult < 0 ? 0 : frame.frame;
@@ -141,9 +145,9 @@ static struct lg_error *read_frame(struct reader *r, uint32_t walk)
 static struct lg_error *read_walk(struct reader *r, uint32_t walk)
 {
     struct lg_dac_result next = { .hresult = LG_S_OK };
-    while (next.hresult == LG_S_OK && !r->stack->cut) {
+    while (next.hresult == LG_S_OK && !r->stack->cut && !r->has_ended) {
         struct lg_error *err = read_frame(r, walk);
-        if (!err && !r->stack->cut)
+        if (!err && !r->stack->cut && !r->has_ended)
             err = lg_dac_call(r->dac, walk, LG_WALK_NEXT, NULL, 0, &next);
         if (err)
             return err;

@@ -49,7 +49,7 @@ def check(laboratory, target, dac):
         return "the walk was not exact"
     if not eeheap["segments"]:
         return "no segments"
-    if not any([f["method"] for f in t["frames"]][-1:] == ["Program.Main(System.String[])"] for t in stacks["threads"]):
+    if not any([f["method"] for f in t["frames"] if f["method"]][-1:] == ["Program.Main(System.String[])"] for t in stacks["threads"]):
         return "clrstack does not find Main"
     root = laboratory.linger("gcroot", target, sessions["objects"][0]["address"], *dac, status=None, timeout=300)
     return "yes" if "Bus.Tick" in root.out else "gcroot does not find the static: " + (root.err.strip().splitlines() or ["no error"])[-1]

@@ -1,4 +1,5 @@
-""".NET 9 and 8 in a single file: no libmscordaccore.so lies beside it, and without one nothing can be told."""
+"""Runtimes before 10 that test_oracle.py has no ClrMD for: .NET 9 and 8 in a single file, which has no libmscordaccore.so beside it and tells
+nothing without one; and .NET Core 3.1, which does not even say where its GC's variables are."""
 import pathlib
 
 import pytest
@@ -39,3 +40,44 @@ def test_a_dac_of_another_build_is_refused(lab, app, version):
     other = pathlib.Path(lab.program(f"Leak@{'9' if version == '8' else '8'}")).parent / "libmscordaccore.so"
     result = lab.linger("dumpheap", app.pid, "-stat", "--dac", other, status=3)
     assert "is of another build than the runtime" in result.err
+
+
+# ---- .NET Core 3.1 ----
+
+
+@pytest.fixture(scope="module", params=["live", "core"])
+def of_core_3_1(lab, request):
+    """The app, and what to look at."""
+    app = lab.app("Leak@3.1", "workstation")
+    return app, app.pid if request.param == "live" else lab.core("Leak@3.1", "workstation")
+
+
+def test_core_3_1_is_walked_exactly_and_its_types_counted(lab, of_core_3_1):
+    app, target = of_core_3_1
+    stat, eeheap = lab.linger("open", target, "-c", "dumpheap -stat", "-c", "eeheap -gc", "--json").reports()
+    counts = {t["type"]: t["count"] for t in stat["types"]}
+    planted = {t["type"]: t["count"] for t in app.truth["types"] if t["state"] == "live"}
+    assert stat["target"]["provider"] == "dac" and planted and {name: counts.get(name) for name in planted} == planted
+    assert not [note for note in stat["incomplete"] if "no object where one should be" in note or "passed over" in note]
+    assert {s["generation"] for s in eeheap["segments"]} >= {"gen2", "loh"} and "poh" not in {s["generation"] for s in eeheap["segments"]}
+
+
+def test_core_3_1_objects_lead_to_the_static_that_holds_them(lab, of_core_3_1):
+    _, target = of_core_3_1
+    sessions = lab.report(target, "dumpheap -type Session -top 1")
+    assert "Bus.Tick" in lab.linger("gcroot", target, sessions["objects"][0]["address"]).out
+
+
+def test_core_3_1_handles_of_every_kind_and_finalizable_objects_are_listed(lab, of_core_3_1):
+    _, target = of_core_3_1
+    handles = lab.linger("gchandles", target)
+    for kind in ["Strong", "Pinned", "Weak Long", "Weak Short", "Dependent"]:
+        assert f"{kind} Handles:" in handles.out
+    assert "System.Threading.Thread" in lab.linger("finalizequeue", target).out
+
+
+def test_core_3_1_stacks_end_in_main_and_are_precise(lab, of_core_3_1):
+    _, target = of_core_3_1
+    stacks = lab.report(target, "clrstack")
+    assert ["Program.Main(System.String[])"] in [[f["method"] for f in t["frames"] if f["method"]][-1:] for t in stacks["threads"]]
+    assert not [note for note in stacks["incomplete"] if "does not lie on the thread's stack" in note]
