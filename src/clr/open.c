@@ -78,12 +78,12 @@ static struct lg_error *explain_core(const struct lg_clr *clr, const char *what)
     if (clr->target->lacks)
         return lg_error_new(LG_ERR_UNSUPPORTED, ".NET runtime: %s: the core was written without %s",
                             what, clr->target->lacks);
-    if (clr->descriptor)
-        return lg_error_new(
-            LG_ERR_UNSUPPORTED,
-            ".NET runtime: %s: the core lacks memory (createdump --normal and --triage leave most of it "
-            "out; --withheap, --full and gcore keep it)",
-            what);
+    if (clr->descriptor || clr->info.object_mt)
+        return lg_error_new(LG_ERR_UNSUPPORTED, ".NET runtime: %s: the core lacks memory (%s)", what,
+                            clr->info.single_file
+                                ? "of a single-file program createdump --full and gcore keep it all"
+                                : "createdump --normal and --triage leave most of it out; --withheap, "
+                                  "--full and gcore keep it");
     return lg_error_new(LG_ERR_UNSUPPORTED,
                         ".NET runtime: %s: it is in '%s', which the core leaves to the file on disk: "
                         "that very file must be there, or below '--sysroot DIR'",

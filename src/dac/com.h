@@ -23,6 +23,7 @@ enum {
     LG_CORDBG_E_UNSUPPORTED = (int)0x80131c4e,     // no thread store yet
     LG_CORDBG_E_MISSING_EXPORTS = (int)0x80131c4f, // g_dacTable is not there to be read
     LG_CORDBG_E_INCOMPATIBLE = (int)0x80131c30,    // another architecture
+    LG_CORDBG_E_NOT_READABLE = (int)0x80131c49,    // memory of the target
     LG_E_CIRCLE = (int)0xa0000001,                 // ours: a list that comes back to where it was
 };
 

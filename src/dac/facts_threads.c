@@ -40,6 +40,8 @@ static struct lg_error *read_list(struct lg_dac *dac, uint64_t first, struct lg_
     if (err)
         return err;
     size_t count = dac->parts.len / list.size;
+    if (hresult == LG_CORDBG_E_NOT_READABLE)
+        return lg_error_new(LG_ERR_FAULT, "%zu of %u threads are readable", count, threads->all);
     if (hresult < 0 || count != threads->all)
         return lg_error_new(LG_ERR_CORRUPT, "the DAC tells of %s%zu of %u threads (%#x)",
                             hresult == LG_E_CIRCLE ? "a circle of " : "", count, threads->all,
