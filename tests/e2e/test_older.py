@@ -1,8 +1,10 @@
-"""Runtimes before 10 that test_oracle.py has no ClrMD for: .NET 9 and 8 in a single file, which has no libmscordaccore.so beside it and tells
-nothing without one; and .NET Core 3.1, which does not even say where its GC's variables are."""
+"""Runtimes before 10 that are not in OLDER: .NET 9 and 8 in a single file, which has no libmscordaccore.so beside it and tells nothing without
+one; and .NET Core 3.1, which does not even say where its GC's variables are."""
 import pathlib
 
 import pytest
+
+import test_oracle
 
 
 @pytest.fixture(scope="module", params=["8", "9"])
@@ -81,3 +83,19 @@ def test_core_3_1_stacks_end_in_main_and_are_precise(lab, of_core_3_1):
     stacks = lab.report(target, "clrstack")
     assert ["Program.Main(System.String[])"] in [[f["method"] for f in t["frames"] if f["method"]][-1:] for t in stacks["threads"]]
     assert not [note for note in stacks["incomplete"] if "does not lie on the thread's stack" in note]
+
+
+@pytest.mark.parametrize("mode", ["workstation", "server"])
+@pytest.mark.parametrize("compare", ["bytes_of_every_generation", "every_handle_by_kind", "finalizer_lists", "every_object_and_its_references"])
+def test_core_3_1_is_as_clrmd_has_it(lab, compare, mode):
+    """What else test_oracle.py compares, ClrMD does not know of 3.1 (names of generic types), or it asks for what 3.1 has not (regions)."""
+    getattr(test_oracle, f"test_{compare}")(lab, "Leak@3.1", mode)
+
+
+@pytest.mark.parametrize("mode", ["workstation", "server"])
+def test_core_3_1_has_as_many_objects_and_bytes_of_every_method_table_as_clrmd_says(lab, mode):
+    oracle, _ = lab.oracle("Leak@3.1", mode)
+    report = lab.said("Leak@3.1", mode, "dumpheap -stat")
+    ours = {int(t["mt"], 16): (t["count"], t["size"]) for t in report["types"]}
+    assert len(ours) > 50 and ours == {int(t["mt"], 16): (t["count"], t["bytes"]) for t in oracle["types"]}
+    assert (report["total_count"], report["total_size"]) == (oracle["total_count"], oracle["total_bytes"])
