@@ -233,10 +233,21 @@ static bool are_all_stopped(const struct lg_freeze *freeze)
 
 // A thread that is let go takes the processor of the one that woke it, which has others to let go: so
 // that one is not to be taken from, if we are allowed that, for as long as somebody waits for it.
-static void hurry(bool is_urgent)
+static void hurry(struct lg_freeze *freeze)
 {
-    struct sched_param parameters = { .sched_priority = is_urgent };
-    sched_setscheduler(0, (is_urgent ? SCHED_FIFO : SCHED_OTHER) | SCHED_RESET_ON_FORK, &parameters);
+    int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+    const struct sched_param lowest = { .sched_priority = 1 };
+    freeze->is_urgent = (policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE)
+                        && sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest) == 0;
+    freeze->policy = policy;
+}
+
+static void be_calm(struct lg_freeze *freeze)
+{
+    const struct sched_param none = { 0 };
+    if (freeze->is_urgent)
+        sched_setscheduler(0, freeze->policy | SCHED_RESET_ON_FORK, &none);
+    freeze->is_urgent = false;
 }
 
 static struct lg_error *stop_all(struct lg_freeze *freeze)
@@ -248,7 +259,7 @@ static struct lg_error *stop_all(struct lg_freeze *freeze)
             return &lg_no_memory;
     }
     struct lg_error *err = seize_all(freeze, &added); // They run on: the pause has not begun.
-    hurry(true);
+    hurry(freeze);
     freeze->started = lg_freeze_now();
     clock_gettime(CLOCK_REALTIME, &freeze->taken);
     freeze->is_stopped = true;
@@ -359,7 +370,7 @@ void lg_freeze_resume(struct lg_freeze *freeze)
     lg_freeze_tend(freeze);
     if (freeze->is_stopped) {
         freeze->pause_ms = ms_since(freeze->started);
-        hurry(false);
+        be_calm(freeze);
     }
     freeze->is_stopped = false;
     lg_map_free(&freeze->by_tid);

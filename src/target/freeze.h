@@ -55,6 +55,8 @@ struct lg_freeze {
     uint64_t started; // Of the stop, CLOCK_MONOTONIC, ns.
     double pause_ms;  // Of the last stop that has ended.
     bool is_stopped;
+    bool is_urgent;             // The keeper's thread is not to be taken from;
+    int policy;                 // what it is scheduled by otherwise.
     struct timespec taken;      // When it was stopped.
     int copy;                   // PID of the copy, 0: none
     int copy_ns_pid;            // What the process itself calls it.
