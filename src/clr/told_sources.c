@@ -307,8 +307,9 @@ bool lg_told_load_context(struct lg_clr *clr, uint64_t module, uint64_t *ret)
 {
     const struct lg_dac_module_types *types = lg_told_types_of(clr, module);
     const struct lg_dac_type *told = types && types->len > 0 ? lg_told_type(clr, types->at[0].mt) : NULL;
-    *ret = told ? told->load_context : 0;
-    return told != NULL;
+    bool is_told = told && told->load_context != LG_DAC_NOT_TOLD;
+    *ret = is_told ? told->load_context : 0;
+    return is_told;
 }
 
 void lg_told_domain(struct lg_clr *clr, struct lg_domain *ret)

@@ -30,6 +30,7 @@ struct lg_dac_well_known {
 };
 LG_MUST_CHECK struct lg_error *lg_dac_well_known_read(struct lg_dac *dac, struct lg_dac_well_known *ret);
 
+#define LG_DAC_NOT_TOLD UINT64_MAX
 struct lg_dac_type {
     uint64_t mt, module, parent_mt;
     uint64_t ee_class;  // From .NET 9 on the canonical method table in its place.
@@ -39,7 +40,8 @@ struct lg_dac_type {
     bool is_free, is_shared, has_references, is_collectible;
     bool is_dynamic; // Its statics lie by themselves: before .NET 9 those of generic types.
     uint64_t loader_allocator_handle; // Collectible: the GC handle of its LoaderAllocator; else 0.
-    uint64_t load_context;    // Its managed AssemblyLoadContext; 0: the default one, or not told.
+    uint64_t
+        load_context; // Its managed AssemblyLoadContext; 0: the default one; LG_DAC_NOT_TOLD on 3.1.
     uint16_t instance_fields; // With those of its base types.
     uint16_t static_fields;   // Thread statics too.
     uint16_t thread_static_fields;

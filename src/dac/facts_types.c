@@ -52,7 +52,7 @@ static struct lg_error *load_context(struct lg_dac *dac, const struct lg_dac_typ
                                        LG_VALUE(type->mt), LG_OUT(ret, sizeof(*ret)));
     if (err)
         return err;
-    *ret = result.hresult < 0 ? 0 : *ret;
+    *ret = result.hresult == LG_E_NOINTERFACE ? LG_DAC_NOT_TOLD : result.hresult < 0 ? 0 : *ret;
     index = (uint32_t)dac->load_contexts.len;
     return lg_map_put(&dac->load_context_of, type->module, index)
                    && lg_vec_push(&dac->load_contexts, *ret)

@@ -78,6 +78,12 @@ def test_core_3_1_handles_of_every_kind_and_finalizable_objects_are_listed(lab, 
     assert "System.Threading.Thread" in lab.linger("finalizequeue", target).out
 
 
+def test_core_3_1_load_contexts_are_unknown_and_not_said_to_be_the_default_one(lab, of_core_3_1):
+    _, target = of_core_3_1
+    domain = lab.report(target, "dumpdomain")
+    assert domain["assemblies"] and {a["load_context"] for a in domain["assemblies"]} == {None}
+
+
 def test_core_3_1_stacks_end_in_main_and_are_precise(lab, of_core_3_1):
     _, target = of_core_3_1
     stacks = lab.report(target, "clrstack")
