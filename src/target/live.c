@@ -350,14 +350,24 @@ static struct lg_error *plan(struct lg_live *live)
         live->has_no_room ? live->freeze.refusal : "", most);
 }
 
+// Forked by the keeper's thread while ours waits for it: none of the two is in the midst of anything
+// that the watchdog would find locked for ever (AddressSanitizer's allocator, for one).
+static void watchdog_job(void *data)
+{
+    struct lg_live *live = data;
+    live->err = lg_watchdog_start(live->target.pid, live->proc, &live->watchdog);
+}
+
 static struct lg_error *freeze(struct lg_live *live)
 {
     live->freeze.is_contended = false;
     struct lg_error *err = prepare(live);
     if (!err)
         err = plan(live);
-    if (!err && !live->watchdog)
-        err = lg_watchdog_start(live->target.pid, live->proc, &live->watchdog);
+    if (!err && !live->watchdog) {
+        lg_keeper_run(live->keeper, watchdog_job, live);
+        err = live->err;
+    }
     if (!err) {
         live->freeze.journal = lg_watchdog_journal(live->watchdog);
         live->target.threads.len = 0;
@@ -441,12 +451,7 @@ void lg_live_set_watch(struct lg_target *target, const struct lg_live_watch *wat
 
 struct lg_error *lg_live_open(int pid, struct lg_target **ret)
 {
-    return lg_live_open_with(pid, NULL, ret);
-}
-
-struct lg_error *lg_live_open_with(int pid, const struct lg_live_watch *watch, struct lg_target **ret)
-{
-    return lg_live_open_as(pid, NULL, watch, ret);
+    return lg_live_open_as(pid, NULL, NULL, ret);
 }
 
 struct lg_error *lg_live_open_as(int pid, const struct lg_target_options *options,

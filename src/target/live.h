@@ -34,8 +34,11 @@ LG_MUST_CHECK struct lg_error *lg_live_open_as(int pid, const struct lg_target_o
                                                const struct lg_live_watch *watch,
                                                struct lg_target **ret);
 // lg_live_open() with a watch, which is copied; NULL is none.
-LG_MUST_CHECK struct lg_error *lg_live_open_with(int pid, const struct lg_live_watch *watch,
-                                                 struct lg_target **ret);
+LG_MUST_CHECK static inline struct lg_error *
+lg_live_open_with(int pid, const struct lg_live_watch *watch, struct lg_target **ret)
+{
+    return lg_live_open_as(pid, NULL, watch, ret);
+}
 
 // From the next retake on, this is the watch of a target that is open; NULL: none any more. A target
 // that is no live process has no use for it.
