@@ -184,11 +184,6 @@ static struct lg_error *report_thread(const struct printer *printer,
     return NULL;
 }
 
-static bool is_gone(const struct lg_managed_thread *thread)
-{
-    return thread->os_id == 0 || thread->state & 0xc00; // unstarted, dead
-}
-
 static struct lg_error *report_threads(struct printer *printer, const struct lg_args *args)
 {
     const struct lg_managed_thread *threads;
@@ -197,7 +192,7 @@ static struct lg_error *report_threads(struct printer *printer, const struct lg_
     struct lg_error *err = lg_clr_threads(printer->clr, &threads, &count);
     printer->table = lg_report_table(printer->report, &thread_spec);
     for (size_t i = 0; i < count && !err; i++) {
-        if (is_gone(&threads[i]) || (only && threads[i].os_id != only))
+        if (lg_managed_thread_is_gone(&threads[i]) || (only && threads[i].os_id != only))
             continue;
         err = report_thread(printer, &threads[i]);
         shown++;

@@ -106,8 +106,7 @@ static struct lg_error *list(struct listing *l, uint64_t only)
     struct lg_error *err = lg_clr_threads(l->clr, &threads, &count);
     l->threads = lg_report_table(l->report, &thread_spec);
     for (size_t i = 0; i < count && !err && !lg_cancelled(); i++) {
-        bool gone = threads[i].os_id == 0 || threads[i].state & 0xc00; // unstarted, dead
-        if (gone || (only && threads[i].os_id != only))
+        if (lg_managed_thread_is_gone(&threads[i]) || (only && threads[i].os_id != only))
             continue;
         list_thread(l, &threads[i]);
         shown++;

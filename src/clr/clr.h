@@ -298,6 +298,11 @@ struct lg_managed_thread {
     uint64_t alloc_ptr, alloc_limit; // Its allocation context; 0: none.
     bool is_finalizer;
 };
+// Has not been started, or has ended: it has no stack.
+static inline bool lg_managed_thread_is_gone(const struct lg_managed_thread *thread)
+{
+    return thread->os_id == 0 || thread->state & 0xc00;
+}
 LG_MUST_CHECK struct lg_error *lg_clr_threads(struct lg_clr *clr, const struct lg_managed_thread **ret,
                                               size_t *count_ret);
 

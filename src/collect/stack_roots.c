@@ -254,11 +254,10 @@ struct lg_error *lg_roots_collect_stacks(struct collector *c)
     if (!err && c->dac)
         err = lg_loader_objects_find(c->heap, &c->loader_objects);
     for (size_t i = 0; i < count && !err; i++) {
-        bool gone = threads[i].os_id == 0 || threads[i].state & 0xc00; // unstarted, dead
         if (threads[i].thread && threads[i].thread->has_registers && threads[i].stack_high)
             err = collect_stack(c, &threads[i], &wild);
         else
-            missing += !gone;
+            missing += !lg_managed_thread_is_gone(&threads[i]);
     }
     if (!err && missing)
         err = lg_roots_missing(c->roots, "the stacks of %zu managed threads could not be read", missing);
