@@ -242,7 +242,7 @@ def test_every_static_that_clrmd_knows(lab, app, mode):
             ours[int(slot, 16)] = f"{declaring}.{field}"
     theirs = {number(s["address"]): f"{s['type']}.{s['field']}" for key in ("statics", "thread_statics") for s in oracle[key]
               if number(s.get("object", "0x0"))}
-    assert len(theirs) > 50
+    assert len(theirs) > (50 if "@8" in app else 100)  # Leak on .NET 8 has 73.
     compared = {slot for slot in theirs if is_nameable_by_clrmd(ours.get(slot, ""))}
     assert not differences({slot: ours.get(slot) for slot in compared}, {slot: theirs[slot] for slot in compared})
 
