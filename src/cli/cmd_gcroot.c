@@ -433,6 +433,8 @@ static bool asks_for_type(const struct lg_args *args)
 
 static struct lg_error *check_args(const struct lg_args *args)
 {
+    if (!asks_for_type(args) && lg_args_has(args, "fields"))
+        return lg_error_new(LG_ERR_USAGE, "-fields is for -type and -mt");
     if (!asks_for_type(args))
         return lg_check_address(args);
     if (lg_args_has(args, "nostacks"))
@@ -448,7 +450,8 @@ static struct lg_error *answer(struct lg_session *session, const struct lg_args 
     if (asks_for_type(args)) {
         struct lg_groups_query query = { .contains = lg_args_text(args, "type"),
                                          .mt = lg_args_number(args, "mt", 0),
-                                         .limit = lg_args_number(args, "limit", 0) };
+                                         .limit = lg_args_number(args, "limit", 0),
+                                         .by_fields = lg_args_has(args, "fields") };
         return lg_gcroot_groups(session, &query, report);
     }
     struct lg_error *err = lg_args_address(args, 0, &address);
@@ -481,6 +484,7 @@ static const struct lg_option options[] = {
     { "type", LG_OPT_TEXT, "TEXT",
       "all instances of types that contain TEXT, grouped by what holds them" },
     { "mt", LG_OPT_ADDRESS, "MT", "the same of one method table" },
+    { "fields", LG_OPT_FLAG, NULL, "groups by every field, those within collections too" },
     { 0 },
 };
 
@@ -504,7 +508,7 @@ static const char details[] =
 
 const struct lg_command lg_cmd_gcroot = {
     .name = "gcroot",
-    .usage = "[-limit N] [-nostacks] ADDRESS | -type TEXT | -mt MT",
+    .usage = "[-limit N] [-nostacks] ADDRESS | [-fields] -type TEXT | -mt MT",
     .summary = "what keeps an object alive: the shortest path from each root",
     .details = details,
     .options = options,

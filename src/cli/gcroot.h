@@ -69,6 +69,7 @@ struct lg_groups_query {
     const char *contains; // Part of the name of their types, or NULL:
     uint64_t mt;          // exactly this one
     uint64_t limit;       // Groups at most; 0: all.
+    bool by_fields;       // Inner objects of collections are steps of their own.
 };
 LG_MUST_CHECK struct lg_error *lg_gcroot_groups(struct lg_session *session,
                                                 const struct lg_groups_query *query,

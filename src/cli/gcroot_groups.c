@@ -17,11 +17,18 @@ static const struct lg_column group_columns[] = {
     { "size", "SIZE", LG_CELL_BYTES },         { "retained", "RETAINED", LG_CELL_BYTES },
     { "type", "TYPE", LG_CELL_TEXT },          { "root_kind", "ROOT_KIND", LG_CELL_TEXT },
     { "name", "NAME", LG_CELL_TEXT },          { "conservative", "CONSERVATIVE", LG_CELL_BOOL },
-    { "example", "EXAMPLE", LG_CELL_ADDRESS }, { "path", "PATH", LG_CELL_TABLE },
+    { "example", "EXAMPLE", LG_CELL_ADDRESS }, { "holder", "HOLDER", LG_CELL_TEXT },
+    { "routes", "ROUTES", LG_CELL_COUNT },     { "path", "PATH", LG_CELL_TABLE },
 };
 static const struct lg_table_spec hop_spec = LG_TABLE_SPEC("path", hop_columns, 0);
 static const struct lg_table_spec group_spec =
     LG_TABLE_SPEC("groups", group_columns, LG_TABLE_HIDDEN | LG_TABLE_MAIN);
+
+struct group {
+    uint32_t route;  // that of the example
+    uint32_t routes; // how many, by fields
+    lg_node example;
+};
 
 struct groups {
     const struct lg_groups_query *query;
@@ -34,9 +41,9 @@ struct groups {
     uint8_t *wanted;   // by lg_type.id: 1 is, 0 is not
     uint64_t *of_type; // by lg_type.id: instances
     uint32_t type_count;
-    uint32_t *key;                  // by node: its route; UINT32_MAX: not wanted, or dead
-    struct lg_retained_group *sums; // by route
-    lg_node *example;               // by route
+    uint32_t *key; // by node: its route, then its group; UINT32_MAX: not wanted, or dead
+    LG_VEC(struct group) all;
+    struct lg_retained_group *sums; // by group
     uint64_t instances, reachable, unreachable_size;
     struct lg_error *err;
 };
@@ -47,7 +54,7 @@ static void groups_deinit(struct groups *groups)
     free(groups->of_type);
     free(groups->key);
     free(groups->sums);
-    free(groups->example);
+    lg_vec_free(&groups->all);
     lg_error_free(groups->err);
 }
 
@@ -107,18 +114,61 @@ static struct lg_error *find_instances(struct groups *groups, struct lg_heap *he
     return err;
 }
 
-static struct lg_error *sum_up(struct groups *groups)
+// The group of a route: all routes with the same words, or of each its own.
+static struct lg_error *group_of(struct groups *groups, struct lg_map *known, uint32_t route,
+                                 uint32_t *ret)
+{
+    uint32_t line = route;
+    struct lg_error *err =
+        groups->query->by_fields ? NULL : lg_routes_line(groups->routes, route, &line);
+    if (err)
+        return err;
+    uint64_t key = (uint64_t)line << 32 | groups->routes->all.at[route].type;
+    if (lg_map_get(known, key, ret)) {
+        groups->all.at[*ret].routes++;
+        return NULL;
+    }
+    *ret = (uint32_t)groups->all.len;
+    return lg_vec_push(&groups->all, (struct group){ .routes = 1 }) && lg_map_put(known, key, *ret)
+               ? NULL
+               : &lg_no_memory;
+}
+
+// From routes to groups.
+static struct lg_error *form_groups(struct groups *groups)
 {
     size_t count = groups->routes->all.len;
-    groups->sums = calloc(count + 1, sizeof(*groups->sums));
-    groups->example = calloc(count + 1, sizeof(*groups->example));
-    if (!groups->sums || !groups->example)
-        return &lg_no_memory;
-    for (lg_node node = groups->retention->node_count; node > 0; node--) { // The lowest is kept.
-        if (groups->key[node - 1] != UINT32_MAX)
-            groups->example[groups->key[node - 1]] = node - 1;
+    _cleanup_free_ uint32_t *of_route = malloc((count + 1) * sizeof(*of_route));
+    struct lg_map known = { 0 };
+    struct lg_error *err = of_route ? NULL : &lg_no_memory;
+    if (of_route)
+        memset(of_route, 0xff, (count + 1) * sizeof(*of_route));
+    for (lg_node node = groups->retention->node_count; node > 0 && !err; node--) { // The lowest is kept.
+        uint32_t *key = &groups->key[node - 1], route = *key;
+        if (route == UINT32_MAX)
+            continue;
+        if (of_route[route] == UINT32_MAX)
+            err = group_of(groups, &known, route, &of_route[route]);
+        if (err)
+            break;
+        *key = of_route[route];
+        groups->all.at[*key].route = route;
+        groups->all.at[*key].example = node - 1;
     }
-    return lg_retention_group_nodes(groups->retention, groups->key, groups->sums, (uint32_t)count);
+    lg_map_free(&known);
+    return err;
+}
+
+static struct lg_error *sum_up(struct groups *groups)
+{
+    struct lg_error *err = form_groups(groups);
+    if (err)
+        return err;
+    groups->sums = calloc(groups->all.len + 1, sizeof(*groups->sums));
+    if (!groups->sums)
+        return &lg_no_memory;
+    return lg_retention_group_nodes(groups->retention, groups->key, groups->sums,
+                                    (uint32_t)groups->all.len);
 }
 
 // ---- one group ----
@@ -171,6 +221,13 @@ static bool unwind(const struct groups *groups, uint32_t route, struct lg_top *r
     return true;
 }
 
+static void write_hop(const struct groups *groups, uint32_t type, const char *label, bool repeats)
+{
+    lg_report_line(groups->report, "          -> %s%s%s%s%s", type_name(groups, type), label ? " [" : "",
+                   label ? label : "", label ? "]" : "",
+                   repeats ? " (and more of them, one behind the other)" : "");
+}
+
 static void add_hops(const struct groups *groups, const struct lg_top *way, struct lg_table *table)
 {
     const struct lg_routes *routes = groups->routes;
@@ -180,51 +237,90 @@ static void add_hops(const struct groups *groups, const struct lg_top *way, stru
         const struct lg_route *next =
             i + 1 < way->kept.len ? &routes->all.at[way->kept.at[i + 1].value] : NULL;
         const char *label =
-            next && next->label < routes->labels.len ? routes->labels.at[next->label] : NULL;
-        lg_report_line(groups->report, "          -> %s%s%s%s%s", type_name(groups, step->type),
-                       label ? " [" : "", label ? label : "", label ? "]" : "",
-                       step->repeats ? " (and more of them, one behind the other)" : "");
+            next && next->label < routes->labels.all.len ? routes->labels.all.at[next->label] : NULL;
+        if (groups->query->by_fields)
+            write_hop(groups, step->type, label, step->repeats);
         lg_cell_text(hops, type_name(groups, step->type));
         lg_cell_text(hops, label);
         lg_cell_bool(hops, step->repeats);
     }
 }
 
-static struct lg_error *report_group(const struct groups *groups, struct lg_table *table, uint32_t route)
+// Well-known collections as one step: "Dictionary<Int32, Order> values".
+static struct lg_error *write_steps(const struct groups *groups, uint32_t route)
 {
-    _cleanup_(lg_top_deinit) struct lg_top way = { 0 };
-    if (!unwind(groups, route, &way))
-        return &lg_no_memory;
+    _cleanup_(lg_line_deinit) struct lg_line line = { 0 };
+    struct lg_error *err = lg_routes_steps(groups->routes, route, &line);
+    if (err)
+        return err;
+    for (size_t i = 0; i < line.steps.len; i++) {
+        const struct lg_line_step *step = &line.steps.at[i];
+        uint32_t type = step->type ? step->type->id : UINT32_MAX;
+        if (step->way)
+            lg_report_line(groups->report, "          -> %s %s%s", type_name(groups, type),
+                           step->way->says, step->rest);
+        else
+            write_hop(groups, type, step->label, step->repeats);
+    }
     const struct lg_route *last = &groups->routes->all.at[route];
-    const struct lg_root *root = root_of(groups, &groups->routes->all.at[way.kept.at[0].value]);
-    const struct lg_retained_group *sum = &groups->sums[route];
-    uint64_t example = lg_index_address(groups->reach->graph->index, groups->example[route]);
-    char text[4][LG_COMMAS_SIZE], held[1024];
-    describe_root(root, held, sizeof(held));
+    write_hop(groups, last->type, NULL, last->repeats);
+    return NULL;
+}
+
+static void add_sums(const struct groups *groups, struct lg_table *table, const struct group *group,
+                     const struct lg_retained_group *sum)
+{
+    char text[4][LG_COMMAS_SIZE];
+    const struct lg_route *last = &groups->routes->all.at[group->route];
     uint64_t of_type = last->type < groups->type_count ? groups->of_type[last->type] : sum->count;
     lg_report_line(groups->report, "%s of %s %s: %s bytes, retaining %s", lg_commas(text[0], sum->count),
                    lg_commas(text[1], of_type), type_name(groups, last->type),
                    lg_commas(text[2], sum->size), lg_commas(text[3], sum->retained));
-    lg_report_line(groups->report, "    %s", held);
     lg_cell_number(table, sum->count);
     lg_cell_number(table, of_type);
     lg_cell_number(table, sum->size);
     lg_cell_number(table, sum->retained);
     lg_cell_text(table, type_name(groups, last->type));
+}
+
+static void add_root(const struct groups *groups, struct lg_table *table, const struct lg_root *root)
+{
+    char held[1024];
+    describe_root(root, held, sizeof(held));
+    lg_report_line(groups->report, "    %s", held);
     lg_cell_name(table, root ? lg_root_kind_name(root->kind) : "frozen");
     lg_cell_text(table, root && root->kind <= LG_ROOT_THREAD_STATIC ? root->name : NULL);
     lg_cell_bool(table, root && root->conservative);
+}
+
+static struct lg_error *report_group(const struct groups *groups, struct lg_table *table, uint32_t id)
+{
+    _cleanup_(lg_top_deinit) struct lg_top way = { 0 };
+    const struct group *group = &groups->all.at[id];
+    uint32_t line;
+    struct lg_error *err = lg_routes_line(groups->routes, group->route, &line);
+    if (!err && !unwind(groups, group->route, &way))
+        err = &lg_no_memory;
+    if (err)
+        return err;
+    uint64_t example = lg_index_address(groups->reach->graph->index, group->example);
+    add_sums(groups, table, group, &groups->sums[id]);
+    add_root(groups, table, root_of(groups, &groups->routes->all.at[way.kept.at[0].value]));
     lg_cell_number(table, example);
+    lg_cell_text(table, groups->routes->lines.all.at[line]);
+    lg_cell_number(table, group->routes);
     add_hops(groups, &way, table);
+    if (!groups->query->by_fields)
+        err = write_steps(groups, group->route);
     lg_report_line(groups->report, "             for example %012" PRIx64, example);
     lg_report_line(groups->report, "%s", "");
-    return NULL;
+    return err;
 }
 
 static struct lg_error *report_groups(struct groups *groups)
 {
     _cleanup_(lg_top_deinit) struct lg_top top = { .limit = groups->query->limit };
-    for (size_t i = 0; i < groups->routes->all.len; i++) {
+    for (size_t i = 0; i < groups->all.len; i++) {
         if (groups->sums[i].count && !lg_top_offer(&top, groups->sums[i].count, (uint32_t)i))
             return &lg_no_memory;
     }

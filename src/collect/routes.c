@@ -6,10 +6,10 @@
 #include "collect/collect_priv.h"
 #include "util/error.h"
 
-enum { LABEL_MAX = 512 };
+enum { LABEL_MAX = 512, PERIOD_MAX = 6 };
 #define NO_LABEL (UINT32_MAX - 1) // The edge is not told by what is in memory.
 
-// ---- labels, each text once ----
+// ---- texts ----
 
 static uint64_t hash_text(const char *text)
 {
@@ -20,17 +20,17 @@ static uint64_t hash_text(const char *text)
 }
 
 // Texts with equal hashes are told apart by trying the next hash.
-static bool label_id(struct lg_routes *routes, const char *text, uint32_t *ret)
+bool lg_text_id(struct lg_routes *routes, struct lg_texts *texts, const char *text, uint32_t *ret)
 {
     uint64_t hash = hash_text(text);
-    while (lg_map_get(&routes->label_ids, hash, ret)) {
-        if (strcmp(routes->labels.at[*ret], text) == 0)
+    while (lg_map_get(&texts->ids, hash, ret)) {
+        if (strcmp(texts->all.at[*ret], text) == 0)
             return true;
         hash++;
     }
     const char *copy = lg_arena_copy(&routes->arena, text, strlen(text));
-    *ret = (uint32_t)routes->labels.len;
-    return copy && lg_vec_push(&routes->labels, copy) && lg_map_put(&routes->label_ids, hash, *ret);
+    *ret = (uint32_t)texts->all.len;
+    return copy && lg_vec_push(&texts->all, copy) && lg_map_put(&texts->ids, hash, *ret);
 }
 
 // ---- edges ----
@@ -59,7 +59,8 @@ static void list_reference(void *self, uint64_t offset, uint64_t target)
         return;
     char text[LABEL_MAX] = "";
     lg_label_at(routes->reach->graph, listing->from, offset, true, text, sizeof(text));
-    if (!label_id(routes, text, &label) || !put_edge(routes, listing->node, to, label))
+    if (!lg_text_id(routes, &routes->labels, text, &label)
+        || !put_edge(routes, listing->node, to, label))
         listing->failed = true;
 }
 
@@ -82,7 +83,7 @@ static bool other_label(struct lg_routes *routes, const struct lg_object *from, 
     enum lg_link link;
     if (!lg_edge_label(graph, from, lg_index_address(graph->index, to), &link, text, sizeof(text)))
         snprintf(text, sizeof(text), "?");
-    return label_id(routes, text, ret);
+    return lg_text_id(routes, &routes->labels, text, ret);
 }
 
 static bool edge_label(struct lg_routes *routes, lg_node from, const struct lg_object *object,
@@ -126,6 +127,22 @@ static uint32_t type_of(const struct lg_routes *routes, lg_node node)
     return read_object(routes, node, &object) ? object.type->id : UINT32_MAX;
 }
 
+// A step that is one of the last few again: one more of a list, or around once more in a tree.
+static bool find_again(struct lg_routes *routes, const struct lg_route *next, uint32_t *ret)
+{
+    uint32_t at = next->before;
+    for (unsigned i = 0; i < PERIOD_MAX && routes->all.at[at].before != LG_NO_ROUTE; i++) {
+        struct lg_route *step = &routes->all.at[at];
+        if (step->type == next->type && step->label == next->label) {
+            step->repeats = true;
+            *ret = at;
+            return true;
+        }
+        at = step->before;
+    }
+    return false;
+}
+
 // From the route of the holder to that of what it holds.
 static bool step(struct lg_routes *routes, uint32_t before, lg_node holder, lg_node node, uint32_t *ret)
 {
@@ -133,12 +150,8 @@ static bool step(struct lg_routes *routes, uint32_t before, lg_node holder, lg_n
     struct lg_route next = { .before = before, .type = type_of(routes, node), .label = NO_LABEL };
     if (read_object(routes, holder, &object) && !edge_label(routes, holder, &object, node, &next.label))
         return false;
-    struct lg_route *last = &routes->all.at[before];
-    if (last->before != LG_NO_ROUTE && last->type == next.type && last->label == next.label) {
-        last->repeats = true; // One more of a list.
-        *ret = before;
+    if (find_again(routes, &next, ret))
         return true;
-    }
     return intern(routes, next, ret);
 }
 
@@ -185,6 +198,7 @@ struct lg_error *lg_routes_new(const struct lg_reach *reach, const struct lg_roo
         return &lg_no_memory;
     routes->reach = reach;
     routes->roots = roots;
+    routes->ways.clr = lg_heap_clr(reach->graph->heap);
     for (size_t i = roots->all.len; i > 0; i--) { // The first explains best.
         lg_node node = lg_index_node(reach->graph->index, roots->all.at[i - 1].object);
         if (node != LG_NO_NODE && !lg_map_put(&routes->root_of, node, (uint32_t)i - 1))
@@ -194,16 +208,24 @@ struct lg_error *lg_routes_new(const struct lg_reach *reach, const struct lg_roo
     return NULL;
 }
 
+static void texts_free(struct lg_texts *texts)
+{
+    lg_vec_free(&texts->all);
+    lg_map_free(&texts->ids);
+}
+
 void lg_routes_free(struct lg_routes *routes)
 {
     if (!routes)
         return;
     lg_vec_free(&routes->all);
-    lg_vec_free(&routes->labels);
+    texts_free(&routes->labels);
+    texts_free(&routes->lines);
     lg_vec_free(&routes->way);
     lg_map_free(&routes->of_node);
     lg_map_free(&routes->by_step);
-    lg_map_free(&routes->label_ids);
+    lg_map_free(&routes->line_of);
+    lg_ways_deinit(&routes->ways);
     lg_map_free(&routes->edge_labels);
     lg_map_free(&routes->enumerated);
     lg_map_free(&routes->root_of);
