@@ -214,7 +214,7 @@ static struct lg_error *turn_round(struct work *work)
     work->marks = NULL;
     work->source_count = sum;
     work->sources = lg_pages_alloc(sum, sizeof(*work->sources));
-    struct scatter scatter = { .work = work, .shares = lg_workers() };
+    struct scatter scatter = { .work = work, .shares = sum < ASK ? 1 : lg_workers() };
     scatter.cursor = lg_pages_alloc(work->count, sizeof(*scatter.cursor));
     bool ready = work->sources && scatter.cursor;
     if (ready) {
