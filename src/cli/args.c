@@ -116,6 +116,22 @@ static bool parse_size(const char *s, uint64_t *ret)
     return true;
 }
 
+// Milliseconds. A number alone is seconds.
+static bool parse_duration(const char *s, uint64_t *ret)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "", 1000 } };
+    size_t digits = strspn(s, "0123456789");
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+        if (strcmp(s + digits, units[i].unit) == 0)
+            return parse_digits(s, s + digits, 10, ret)
+                   && !__builtin_mul_overflow(*ret, units[i].ms, ret);
+    }
+    return false;
+}
+
 // Hex, always; 0x may lead, and one backtick may part it, as WinDbg prints: 00007f0f`5a400028.
 static bool parse_address(const char *s, uint64_t *ret)
 {
@@ -142,6 +158,7 @@ static struct lg_error *parse_value(struct value *value)
         [LG_OPT_ADDRESS] = { parse_address, "address (hex, as in 7f0f5a4100f8)" },
         [LG_OPT_SIZE] = { parse_size, "size (4096, 0x1000, 4k, 1m, 2g)" },
         [LG_OPT_NUMBER] = { parse_number, "number" },
+        [LG_OPT_DURATION] = { parse_duration, "duration (500ms, 30s, 10m, 1h)" },
     };
     enum lg_option_kind kind = value->option->kind;
     if (!value->text || kind == LG_OPT_FLAG || kind == LG_OPT_TEXT

@@ -233,7 +233,7 @@ static struct lg_error *run(struct lg_runner *runner, const struct lg_command *c
         err = command->check(args);
     if (!err)
         err = lg_session_use_dac(runner->session, lg_args_text(args, "dac"));
-    struct lg_progress *progress = lg_progress_begin(runner->session);
+    struct lg_progress *progress = command->follows ? NULL : lg_progress_begin(runner->session);
     if (!err)
         err = command->run(runner->session, args, ret);
     lg_progress_end(progress);
@@ -337,7 +337,10 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
     if (is_watched(command, args)) {
         err = watch_into(&how, command, args);
     } else {
+        bool is_text = !how.json && !how.tsv && !lg_args_has(args, "o");
+        lg_session_listen(runner->session, command->follows && is_text ? how.out : NULL);
         err = run(&how, command, args, &report);
+        lg_session_listen(runner->session, NULL);
         if (!err && report)
             err = print_report(&how, report, command->writes_file ? NULL : lg_args_text(args, "o"));
         print_notes(&how, err ? NULL : report);

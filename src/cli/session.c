@@ -1,10 +1,13 @@
 #include "cli/session.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/runner.h"
 #include "target/live.h"
 
 struct lg_session {
@@ -23,7 +26,8 @@ struct lg_session {
     struct lg_retention *retention;
     char *dac_file; // As lg_session_use_dac() has it.
 
-    void *memory; // Borrowed from the runner.
+    void *memory;   // Borrowed from the runner.
+    FILE *listener; // The same; NULL: nobody.
     struct lg_pauses pauses;
     const char *_Atomic doing; // NULL: whatever the command does itself.
 };
@@ -341,6 +345,30 @@ struct lg_heap *lg_session_heap(const struct lg_session *session)
 {
     return session->heap;
 }
+void lg_session_listen(struct lg_session *session, FILE *out)
+{
+    session->listener = out;
+}
+
+struct lg_error *lg_session_say(const struct lg_session *session, struct lg_report *report,
+                                const char *format, ...)
+{
+    va_list args;
+    _cleanup_free_ char *line = NULL;
+    va_start(args, format);
+    bool failed = vasprintf(&line, format, args) < 0;
+    va_end(args);
+    if (failed)
+        return &lg_no_memory;
+    if (!session->listener) {
+        lg_report_line(report, "%s", line);
+        return NULL;
+    }
+    errno = 0;
+    fprintf(session->listener, "%s\n", line);
+    return lg_runner_flush(session->listener);
+}
+
 struct lg_pauses lg_session_pauses(const struct lg_session *session)
 {
     struct lg_pauses pauses = session->pauses;

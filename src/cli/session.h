@@ -90,6 +90,13 @@ LG_MUST_CHECK struct lg_error *lg_session_dac(struct lg_session *session, struct
 // Which file that is from now on; "none": go without one. NULL changes nothing.
 LG_MUST_CHECK struct lg_error *lg_session_use_dac(struct lg_session *session, const char *file);
 
+// Says a line of a command that `follows` at once. Where text is not what is printed, or it goes to a
+// file, the line becomes one of the report. Nothing of a target's own: it is printed as it is.
+LG_MUST_CHECK struct lg_error *lg_session_say(const struct lg_session *session, struct lg_report *report,
+                                              const char *format, ...) LG_PRINTF(3, 4);
+// Where to; NULL: to the report.
+void lg_session_listen(struct lg_session *session, FILE *out);
+
 // Says in a report what it is about, and what its target could not tell. The shell and the prompt do it
 // for every command.
 void lg_session_describe(const struct lg_session *session, struct lg_report *report);

@@ -6,13 +6,10 @@
 #include "cli/words.h"
 
 static const struct lg_option options[] = {
-    { "stat", LG_OPT_FLAG, NULL, "" },
-    { "type", LG_OPT_TEXT, "TEXT", "" },
-    { "mt", LG_OPT_ADDRESS, "ADDRESS", "" },
-    { "min", LG_OPT_SIZE, "SIZE", "" },
-    { "top", LG_OPT_NUMBER, "N", "" },
-    { "watch", LG_OPT_NUMBER, "[SECONDS]", "" },
-    { 0 },
+    { "stat", LG_OPT_FLAG, NULL, "" },           { "type", LG_OPT_TEXT, "TEXT", "" },
+    { "mt", LG_OPT_ADDRESS, "ADDRESS", "" },     { "min", LG_OPT_SIZE, "SIZE", "" },
+    { "top", LG_OPT_NUMBER, "N", "" },           { "for", LG_OPT_DURATION, "TIME", "" },
+    { "watch", LG_OPT_NUMBER, "[SECONDS]", "" }, { 0 },
 };
 static const struct lg_command command = { .name = "dumpheap",
                                            .usage = "[START [END]]",
@@ -66,6 +63,15 @@ static void sizes_have_units_and_hex(void **state)
     assert_number("-min=1M", "min", 1 << 20);
     assert_number("-min 2g", "min", UINT64_C(2) << 30);
     assert_number("-min 0", "min", 0);
+    assert_number("-for 60s", "for", 60000);
+    assert_number("-for 60", "for", 60000);
+    assert_number("-for 250ms", "for", 250);
+    assert_number("-for 10m", "for", 600000);
+    assert_number("-for=2h", "for", 7200000);
+    assert_usage_error("-for 1d", "option '-for': '1d' is no duration (500ms, 30s, 10m, 1h)");
+    assert_usage_error("-for s", "option '-for': 's' is no duration (500ms, 30s, 10m, 1h)");
+    assert_usage_error("-for 5124095576030432h",
+                       "option '-for': '5124095576030432h' is no duration (500ms, 30s, 10m, 1h)");
     assert_number("-min 18446744073709551615", "min", UINT64_MAX);
     assert_usage_error("-min 18446744073709551616",
                        "option '-min': '18446744073709551616' is no size (4096, 0x1000, 4k, 1m, 2g)");
