@@ -5,10 +5,9 @@
 #include "cli/dumpheap.h"
 
 void lg_report_liveness(struct lg_report *report, struct lg_session *session,
-                        const struct lg_heap_query *query)
+                        const struct lg_reach *reach)
 {
     const struct lg_roots *roots;
-    const struct lg_reach *reach = query->reach;
     struct lg_error *err = lg_session_roots(session, &roots); // They are known.
     lg_error_free(err);
     if (err)
@@ -45,7 +44,7 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     if (err)
         return err;
     if (query.life)
-        lg_report_liveness(report, session, &query);
+        lg_report_liveness(report, session, query.reach);
     if (lg_report_failed(report))
         return &lg_no_memory;
     *ret = lg_steal(report);

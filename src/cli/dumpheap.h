@@ -16,6 +16,8 @@ struct lg_heap_query {
     bool descending;
     enum lg_liveness { LG_LIFE_ANY, LG_LIFE_LIVE, LG_LIFE_DEAD } life;
     const struct lg_reach *reach; // Of -live and -dead; borrowed from the session.
+    const struct lg_index *index; // Of `within`.
+    const uint64_t *within;       // A bit per node: only those. NULL: all.
 };
 
 // What of it needs no target.
@@ -25,9 +27,12 @@ lg_heap_query_parse(struct lg_session *session, const struct lg_args *args, stru
 // Does it look at each object, or only at where objects lie?
 bool lg_heap_query_is_per_object(const struct lg_heap_query *query);
 
-// Of -live and -dead: what else is to be said of how that is known.
+// What roots reach, for a command that calls the rest dead: an error if some root may be missing.
+LG_MUST_CHECK struct lg_error *lg_reach_for_dead(struct lg_session *session,
+                                                 const struct lg_reach **ret);
+// What else is to be said of how it is known what is alive.
 void lg_report_liveness(struct lg_report *report, struct lg_session *session,
-                        const struct lg_heap_query *query);
+                        const struct lg_reach *reach);
 
 // Which types are wanted, asked once per type.
 struct lg_type_filter {

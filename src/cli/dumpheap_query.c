@@ -70,19 +70,24 @@ struct lg_error *lg_heap_query_check(const struct lg_args *args)
     return err ? err : lg_check_filter(args);
 }
 
-// Before anything else of the target is looked at: the walk may take another copy of it.
-static struct lg_error *find_life(struct lg_session *session, struct lg_heap_query *query)
+struct lg_error *lg_reach_for_dead(struct lg_session *session, const struct lg_reach **ret)
 {
     const struct lg_roots *roots;
-    if (query->life == LG_LIFE_ANY)
-        return NULL;
-    struct lg_error *err = lg_session_reach(session, &query->reach);
+    struct lg_error *err = lg_session_reach(session, ret);
     if (!err)
         err = lg_session_roots(session, &roots);
-    if (err || query->life == LG_LIFE_LIVE || !roots->is_missing_some)
+    if (err || !roots->is_missing_some)
         return err;
     return lg_error_new(LG_ERR_UNSUPPORTED, "nothing can be called dead: %s; -live is what is found",
                         roots->incomplete.at[0]);
+}
+
+// Before anything else of the target is looked at: the walk may take another copy of it.
+static struct lg_error *find_life(struct lg_session *session, struct lg_heap_query *query)
+{
+    return query->life == LG_LIFE_ANY    ? NULL
+           : query->life == LG_LIFE_DEAD ? lg_reach_for_dead(session, &query->reach)
+                                         : lg_session_reach(session, &query->reach);
 }
 
 struct lg_error *lg_heap_query_parse(struct lg_session *session, const struct lg_args *args,
@@ -103,7 +108,7 @@ struct lg_error *lg_heap_query_parse(struct lg_session *session, const struct lg
 
 bool lg_heap_query_is_per_object(const struct lg_heap_query *query)
 {
-    return query->min || query->max || query->contains || query->mt || query->life;
+    return query->min || query->max || query->contains || query->mt || query->life || query->within;
 }
 
 static bool grow_verdicts(struct lg_type_filter *filter, uint32_t id)
@@ -149,10 +154,18 @@ static bool is_wanted_life(const struct lg_heap_query *query, const struct lg_ob
     return dead == (query->life == LG_LIFE_DEAD);
 }
 
+static bool is_within(const struct lg_heap_query *query, const struct lg_object *object)
+{
+    lg_node node =
+        object->type->flags & LG_TYPE_FREE ? LG_NO_NODE : lg_index_node(query->index, object->address);
+    return node != LG_NO_NODE && query->within[node >> 6] >> (node & 63) & 1;
+}
+
 bool lg_heap_query_wants(const struct lg_heap_query *query, struct lg_type_filter *types,
                          const struct lg_object *object)
 {
     if (object->size < query->min || (query->max && object->size > query->max))
         return false;
-    return lg_type_filter_wants(types, object->type) && (!query->life || is_wanted_life(query, object));
+    return lg_type_filter_wants(types, object->type) && (!query->life || is_wanted_life(query, object))
+           && (!query->within || is_within(query, object));
 }

@@ -1,7 +1,7 @@
 // `dumpheap -stat`: counts by type, and big free blocks.
 //
 // Filters by place and by type need no look at single objects: the counts come from the heap's own fast
-// walk. Only a filter by size or by life walks object by object.
+// walk. Only a filter by size, by life or of single objects walks object by object.
 #include "cli/dumpheap.h"
 
 struct tally {
@@ -64,7 +64,7 @@ static struct lg_error *by_size(struct lg_session *session, const struct lg_heap
 struct lg_error *lg_dumpheap_stat(struct lg_session *session, const struct lg_heap_query *query,
                                   struct lg_report *report)
 {
-    if (query->min || query->max || query->life)
+    if (query->min || query->max || query->life || query->within)
         return by_size(session, query, report);
     _cleanup_(lg_type_stats_deinit) struct lg_type_stats own = { 0 };
     const struct lg_type_stats *stats = &own;

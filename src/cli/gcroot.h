@@ -3,6 +3,7 @@
 #define LG_CLI_GCROOT_H
 
 #include "cli/support.h"
+#include "graph/disjoint.h"
 #include "util/arena.h"
 
 // In the order of the text. Statics come first, because they have names; the rest as in SOS.
@@ -31,6 +32,14 @@ void lg_chains_deinit(struct lg_chains *chains);
 LG_MUST_CHECK struct lg_error *lg_chains_find(const struct lg_heap_graph *graph,
                                               const struct lg_roots *roots, const struct lg_paths *paths,
                                               bool stacks, struct lg_chains *ret);
+// The roots that paths of lg_disjoint_find() start at, one for each path, that which explains best; and
+// all that hold the target itself.
+LG_MUST_CHECK struct lg_error *lg_chains_of_starts(const struct lg_heap_graph *graph,
+                                                   const struct lg_roots *roots,
+                                                   const struct lg_disjoint *disjoint, bool stacks,
+                                                   struct lg_chains *ret);
+// Does `gcroot` count this root?
+bool lg_root_is_wanted(const struct lg_root *root, bool stacks);
 
 // ---- paths ----
 
@@ -62,6 +71,28 @@ static inline void lg_path_deinit(struct lg_path *path)
 }
 LG_MUST_CHECK struct lg_error *lg_path_read(struct lg_path_reader *reader, const struct lg_chain *chain,
                                             struct lg_path *ret);
+
+// The hops of one path, as lines and as rows of a table.
+extern const struct lg_table_spec lg_path_spec;
+void lg_path_write(struct lg_report *report, struct lg_clr *clr, const struct lg_path *path);
+void lg_path_add(struct lg_table *table, struct lg_clr *clr, const struct lg_path *path);
+
+// Each root with its path, at most `limit` of them (0: all).
+LG_MUST_CHECK struct lg_error *lg_chains_report(struct lg_report *report,
+                                                const struct lg_heap_graph *graph,
+                                                const struct lg_paths *paths,
+                                                const struct lg_chains *chains, uint64_t limit);
+
+// ---- paths that share nothing ----
+
+struct lg_disjoint_query {
+    const struct lg_object *object;
+    bool stacks;    // Those of threads too.
+    uint64_t limit; // Paths at most; 0: all.
+};
+LG_MUST_CHECK struct lg_error *lg_gcroot_disjoint(struct lg_session *session,
+                                                  const struct lg_disjoint_query *query,
+                                                  struct lg_report *report);
 
 // ---- all instances of a type ----
 

@@ -130,6 +130,11 @@ static void unite(struct lg_chains *chains)
         qsort(chains->all.at, kept, sizeof(*chains->all.at), by_length);
 }
 
+bool lg_root_is_wanted(const struct lg_root *root, bool stacks)
+{
+    return stacks || section_of(root) != LG_SECTION_THREAD;
+}
+
 static bool add_chain(struct lg_chains *chains, const struct lg_heap_graph *graph,
                       const struct lg_root *root, struct lengths *lengths)
 {
@@ -149,10 +154,59 @@ struct lg_error *lg_chains_find(const struct lg_heap_graph *graph, const struct 
     bool ok = true;
     for (size_t i = 0; i < roots->all.len && ok; i++) {
         const struct lg_root *root = &roots->all.at[i];
-        if (stacks || section_of(root) != LG_SECTION_THREAD)
+        if (lg_root_is_wanted(root, stacks))
             ok = add_chain(&chains, graph, root, &lengths);
     }
     lg_map_free(&lengths.known);
+    if (!ok)
+        return &lg_no_memory;
+    unite(&chains);
+    *ret = chains;
+    chains = (struct lg_chains){ 0 };
+    return NULL;
+}
+
+// Is it a start that no root has been found for yet?
+static bool take_start(struct lg_map *taken, const struct lg_disjoint *disjoint, lg_node node, bool *ok)
+{
+    uint32_t unused;
+    if (node == LG_NO_NODE || lg_map_get(taken, node, &unused))
+        return false;
+    size_t low = 0, high = disjoint->starts.len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (disjoint->starts.at[middle] < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == disjoint->starts.len || disjoint->starts.at[low] != node)
+        return false;
+    *ok = lg_map_put(taken, node, 0);
+    return *ok;
+}
+
+struct lg_error *lg_chains_of_starts(const struct lg_heap_graph *graph, const struct lg_roots *roots,
+                                     const struct lg_disjoint *disjoint, bool stacks,
+                                     struct lg_chains *ret)
+{
+    _cleanup_(lg_chains_deinit) struct lg_chains chains = { 0 };
+    const struct lg_paths *paths = disjoint->paths;
+    struct lg_map taken = { 0 };
+    bool ok = true;
+    for (size_t i = 0; i < roots->all.len && ok; i++) { // The first explains best.
+        const struct lg_root *root = &roots->all.at[i];
+        if (!lg_root_is_wanted(root, stacks))
+            continue;
+        lg_node node = lg_index_node(graph->index, root->object);
+        struct lg_chain chain = { .root = root, .section = section_of(root), .hops = 1 };
+        if (node != paths->target && !take_start(&taken, disjoint, node, &ok))
+            continue;
+        for (; node != paths->target; node = paths->next[node])
+            chain.hops++;
+        ok = lg_vec_push(&chains.all, chain);
+    }
+    lg_map_free(&taken);
     if (!ok)
         return &lg_no_memory;
     unite(&chains);
