@@ -14,6 +14,7 @@
 
 #include "clr/gc_vars.h"
 #include "util/map.h"
+#include "util/search.h"
 
 enum {
     BUCKETS = 10,
@@ -289,14 +290,7 @@ static struct lg_error *read_maps(struct reading *r)
 
 static bool is_in_segment(const struct lg_clr *clr, uint64_t object)
 {
-    size_t low = 0, high = clr->segments.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (clr->segments.at[middle].start <= object)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(clr->segments.len, i, clr->segments.at[i].start <= object);
     return low > 0 && object % 8 == 0 && object < clr->segments.at[low - 1].end;
 }
 

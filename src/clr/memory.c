@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clr/memory_priv.h"
+#include "util/search.h"
 
 #define PAGE UINT64_C(4096)
 
@@ -199,14 +200,7 @@ void lg_memory_settle(struct lg_memory *memory)
 
 const struct lg_memory_range *lg_memory_after(const struct lg_memory *memory, uint64_t address)
 {
-    size_t low = 0, high = memory->settled;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memory->ranges.at[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(memory->settled, i, memory->ranges.at[i].end <= address);
     return low < memory->settled ? &memory->ranges.at[low] : NULL;
 }
 

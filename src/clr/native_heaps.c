@@ -1,4 +1,5 @@
 #include "clr/native_heaps.h"
+#include "util/search.h"
 
 bool lg_native_heap_add(struct lg_clr *clr, struct lg_native_heap heap)
 {
@@ -20,15 +21,7 @@ uint64_t lg_committed_bytes(const struct lg_target *target, uint64_t start, uint
 // The first range that ends behind `address`.
 static size_t first_after(const struct lg_target *target, uint64_t address)
 {
-    size_t low = 0, high = target->ranges.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (target->ranges.at[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return lg_first_not(target->ranges.len, i, target->ranges.at[i].end <= address);
 }
 
 uint64_t lg_readable_bytes(const struct lg_target *target, uint64_t start, uint64_t size)

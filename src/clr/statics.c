@@ -12,6 +12,7 @@
 
 #include "clr/sources.h"
 #include "clr/told.h"
+#include "util/search.h"
 
 enum {
     SLOTS_MAX = 1 << 24,
@@ -520,14 +521,7 @@ const struct lg_static *lg_clr_static_at(struct lg_clr *clr, uint64_t address)
     if (!clr->statics || clr->statics->all.len == 0)
         return NULL;
     const struct lg_static *at = clr->statics->all.at;
-    size_t low = 0, high = clr->statics->all.len;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (at[mid].slot < address)
-            low = mid + 1;
-        else
-            high = mid;
-    }
+    size_t low = lg_first_not(clr->statics->all.len, i, at[i].slot < address);
     return low < clr->statics->all.len && at[low].slot == address ? &at[low] : NULL;
 }
 

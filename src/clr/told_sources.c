@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clr/told.h"
+#include "util/search.h"
 
 static struct lg_error *no_dac(void)
 {
@@ -169,14 +170,7 @@ bool lg_told_module_types(struct lg_clr *clr, uint64_t module, lg_each_type each
 static uint64_t type_def(struct lg_clr *clr, uint64_t module, uint32_t token)
 {
     const struct lg_dac_module_types *types = lg_told_types_of(clr, module);
-    size_t low = 0, high = types ? types->len : 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (types->at[middle].token < token)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(types ? types->len : 0, i, types->at[i].token < token);
     return types && low < types->len && types->at[low].token == token ? types->at[low].mt : 0;
 }
 

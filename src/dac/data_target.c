@@ -55,7 +55,8 @@ static const struct page *page_at(struct lg_data_target *host, uint64_t address)
     struct page *page = &host->pages[(address / PAGE) % PAGES];
     if (page->address != address) {
         page->len = (uint32_t)fetch(host, address, page->bytes, PAGE);
-        page->address = address;
+        page->address =
+            page->len == PAGE ? address : 0; // What is not there, linger is to be asked again.
     }
     return page;
 }

@@ -140,6 +140,7 @@ static struct lg_error *give_memory(struct lg_dac *dac, const void *question, si
         return nonsense(dac);
     struct lg_dac_piece piece = { bytes,
                                   lg_target_read(dac->target, range.start, bytes, (size_t)range.len) };
+    dac->wanted_more |= piece.len < range.len;
     return send_to(dac, LG_DAC_MEMORY, &piece, 1);
 }
 

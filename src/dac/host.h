@@ -25,6 +25,7 @@ struct lg_dac {
     uint64_t rss;                // Of linger when the helper came from it.
     unsigned starts, all_starts; // Of helpers, since one lived long; ever.
     unsigned answers;            // Of the one that runs.
+    bool wanted_more;            // It asked for memory that is not there; for callers to clear.
     struct lg_dac_reply reply;
     LG_VEC(uint8_t) parts; // Of the request before: the items of its list.
 

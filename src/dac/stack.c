@@ -291,12 +291,17 @@ struct lg_error *lg_dac_stack_read(struct lg_dac *dac, uint32_t os_id, uint64_t 
     _cleanup_(lg_dac_stack_deinit) struct lg_dac_stack stack = { .cut = NULL };
     struct reader r = { .dac = dac, .stack = &stack, .low = low, .high = high, .os_id = os_id };
     struct lg_error *err = map_stack(&r);
+    dac->wanted_more = false;
     if (!err)
         err = read_frames(&r);
     if (!err && wanted & LG_DAC_REFS)
         err = read_refs(&r);
     if (err)
         return err;
+    // Of a Frame whose description it cannot read it tells no references, and not that there may be
+    // some.
+    if (dac->wanted_more && wanted & LG_DAC_REFS && !stack.cut)
+        stack.cut = "the DAC wanted memory that is not there, so references of it may be missing";
     *ret = stack;
     stack = (struct lg_dac_stack){ .cut = NULL };
     return NULL;

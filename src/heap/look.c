@@ -3,17 +3,11 @@
 
 #include "heap/walk.h"
 #include "util/error.h"
+#include "util/search.h"
 
 const struct lg_segment *lg_heap_segment_at(const struct lg_heap *heap, uint64_t address)
 {
-    size_t low = 0, high = heap->segment_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (heap->segments[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(heap->segment_count, i, heap->segments[i].start <= address);
     const struct lg_segment *segment = low > 0 ? &heap->segments[low - 1] : NULL;
     return segment && address < segment->end ? segment : NULL;
 }
@@ -57,14 +51,7 @@ static void look_at(void *self, struct walker *walker, const struct lg_seen *see
 
 static struct lg_piece *piece_at(struct lg_heap *heap, uint64_t address)
 {
-    size_t low = 0, high = heap->pieces.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (heap->pieces.at[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(heap->pieces.len, i, heap->pieces.at[i].start <= address);
     return low > 0 ? &heap->pieces.at[low - 1] : NULL;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "util/error.h"
+#include "util/search.h"
 
 enum {
     HEADER = 16, // What tells the size: method table and count.
@@ -119,15 +120,7 @@ static inline uint64_t stride(uint64_t size)
 // Index of the first allocation context at or behind `address`.
 static size_t context_from(const struct lg_heap *heap, uint64_t address)
 {
-    size_t low = 0, high = heap->context_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (heap->contexts[middle].ptr < address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return lg_first_not(heap->context_count, i, heap->contexts[i].ptr < address);
 }
 
 // Where objects go on behind an allocation context, which keeps room for one smallest object behind its
@@ -160,14 +153,7 @@ static bool makes_sense(struct walker *walker, uint64_t p, uint64_t end)
 static uint64_t behind_hole(const struct lg_target *target, uint64_t p)
 {
     uint64_t page = (p | 4095) + 1;
-    size_t low = 0, high = target->ranges.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (target->ranges.at[middle].end <= page)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(target->ranges.len, i, target->ranges.at[i].end <= page);
     while (low < target->ranges.len && !(target->ranges.at[low].access & LG_READ))
         low++;
     if (low == target->ranges.len)

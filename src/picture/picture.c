@@ -6,6 +6,7 @@
 
 #include "picture/pages.h"
 #include "util/error.h"
+#include "util/search.h"
 
 // Of a thread of the kernel's side: THREAD_SIZE of x86-64, 4 pages, in full resident (torvalds/linux
 // arch/x86/include/asm/page_64_types.h @00c65c8; KASAN, which no machine in production has, doubles it).
@@ -78,14 +79,7 @@ void lg_making_settle(struct lg_making *making)
 
 const struct lg_mapping *lg_mapping_find(const struct lg_picture *picture, uint64_t address)
 {
-    size_t low = 0, high = picture->mappings.all.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (picture->mappings.all.at[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(picture->mappings.all.len, i, picture->mappings.all.at[i].end <= address);
     const struct lg_mapping *found =
         low < picture->mappings.all.len ? &picture->mappings.all.at[low] : NULL;
     return found && found->start <= address ? found : NULL;

@@ -6,6 +6,7 @@
 #include "picture/pages.h"
 #include "picture/picture_priv.h"
 #include "util/error.h"
+#include "util/search.h"
 
 enum {
     SMAPS_START = 4 << 20, // Some 5,000 mappings; it grows.
@@ -112,15 +113,7 @@ static void read_runs(struct lg_sight *sight, int pagemap)
 
 size_t lg_sight_run(const struct lg_sight *sight, uint64_t address)
 {
-    size_t low = 0, high = sight->runs.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (sight->runs.at[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return lg_first_not(sight->runs.len, i, sight->runs.at[i].end <= address);
 }
 
 static struct lg_error *read_words(struct lg_sight *sight, int proc)
@@ -166,14 +159,7 @@ void lg_sight_stopped(void *data, int proc)
 
 const uint64_t *lg_sight_words(const struct lg_sight *sight, uint32_t mapping)
 {
-    size_t low = 0, high = sight ? sight->words.len : 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (sight->words.at[middle].mapping < mapping)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(sight ? sight->words.len : 0, i, sight->words.at[i].mapping < mapping);
     bool found = sight && low < sight->words.len && sight->words.at[low].mapping == mapping;
     return found ? sight->words.at[low].words : NULL;
 }

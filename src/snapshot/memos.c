@@ -1,5 +1,6 @@
 #include "collect/collect_priv.h"
 #include "snapshot/snapshot_priv.h"
+#include "util/search.h"
 
 static void io_memo(struct lg_table_io *io, struct memo *memo, void *unused)
 {
@@ -125,16 +126,8 @@ void memos_sort(struct memos *memos)
 // The first memo that ends behind `address`.
 static size_t first_behind(const struct memos *memos, uint64_t address)
 {
-    size_t low = 0, high = memos->all.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct memo *memo = &memos->all.at[middle];
-        if (memo->address + memo->length <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return lg_first_not(memos->all.len, i,
+                        memos->all.at[i].address + memos->all.at[i].length <= address);
 }
 
 const struct memo *memos_find(const struct memos *memos, uint64_t address)

@@ -3,17 +3,11 @@
 // A page takes some 20 us to make. Whole pages, as a walk reads them, are made where they are wanted;
 // of single words the last pages are kept.
 #include "snapshot/snapshot_priv.h"
+#include "util/search.h"
 
 static const struct run *run_at(const struct lg_snapshot *snapshot, uint64_t address)
 {
-    size_t low = 0, high = snapshot->runs.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (snapshot->runs.at[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(snapshot->runs.len, i, snapshot->runs.at[i].start <= address);
     const struct run *run = low > 0 ? &snapshot->runs.at[low - 1] : NULL;
     return run && address < run->end ? run : NULL;
 }

@@ -1,4 +1,5 @@
 #include "target/elf_file.h"
+#include "util/search.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -275,15 +276,7 @@ bool lg_elf_file_read_relocations(struct lg_elf_file *file)
 // The first relocation whose word ends past `address`.
 static size_t first_relocation(const struct lg_elf_file *file, uint64_t address)
 {
-    size_t low = 0, high = file->relocations.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (file->relocations.at[middle].address + 8 <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return lg_first_not(file->relocations.len, i, file->relocations.at[i].address + 8 <= address);
 }
 
 size_t lg_elf_file_relocate(const struct lg_elf_file *file, uint64_t bias, uint64_t address, void *bytes,

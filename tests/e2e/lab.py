@@ -12,6 +12,7 @@ import pathlib
 import re
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -217,6 +218,14 @@ class App:
 
     def is_running(self):
         return self.process.poll() is None
+
+    def stop(self):
+        """As a shell's Ctrl-Z does; nothing of it moves any more."""
+        os.kill(self.pid, signal.SIGSTOP)
+        assert wait_until(lambda: set(thread_states(self.pid).values()) == {"T"})
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
 
     def kill(self):
         if self.process.poll() is None:

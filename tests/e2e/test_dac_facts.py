@@ -5,9 +5,7 @@ What the DAC is known to tell otherwise is named here, and nothing else is let t
 """
 import collections
 import contextlib
-import os
 import re
-import signal
 import subprocess
 
 import pytest
@@ -43,11 +41,11 @@ class Told:
 @contextlib.contextmanager
 def stopped(app):
     """Method tables lie in shared memory (W^X), which a copy of the process shares: what is loaded meanwhile is there, too."""
-    os.kill(app.pid, signal.SIGSTOP)
+    app.stop()
     try:
         yield
     finally:
-        os.kill(app.pid, signal.SIGCONT)
+        app.go_on()
 
 
 def dump(lab, app, target):

@@ -52,3 +52,21 @@ def test_text_names_the_exception_before_the_words(lab):
     lines = lab.linger("gcroot", app.pid, address).out.splitlines()
     assert "exception, thread " in lines[1] and lines[1].endswith("'finally')"), lines
     assert any("(in-flight exception, thread " in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["full", "withheap", "gcore"])
+def test_a_call_that_is_being_bound(lab, kind):
+    """What such a Frame refers to stands in the data of the compiled assembly, which a heap core lacks: then that is said, and nothing missed."""
+    app = lab.once("Throws in a load", lambda: lab.start("Throws", arguments=["--load", "1"]))
+    command = f"clrstack -thread {app.pid:x} -gc"
+    live = lab.once("its stack", lambda: check(lab.report(app.pid, command)))["threads"][0]
+    assert live["missing"] is None and "ExternalMethodFrame" in [f["kind"] for f in live["frames"]]
+    core = lab.dump(app, kind, f"in-load-{kind}.core")
+    dead = lab.report(core, command)["threads"][0]
+    if kind == "withheap":
+        assert "wanted memory that is not there" in dead["missing"]
+        notes = roots_of(lab, core, "FilterCargo")["incomplete"]
+        assert any(note.startswith(f"the stack roots of thread 0x{app.pid:x} are conservative: ") for note in notes), notes
+    else:
+        assert dead == live
+    core.unlink()

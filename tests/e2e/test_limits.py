@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import resource
-import signal
 import subprocess
 
 import pytest
@@ -231,9 +230,9 @@ def test_a_core_tells_its_settings(lab):
 
 def test_a_stopped_process_and_one_that_is_gone(lab):
     with started(lab) as app:
-        os.kill(app.pid, signal.SIGSTOP)
+        app.stop()
         run = Run(lab, app)
-        os.kill(app.pid, signal.SIGCONT)
+        app.go_on()
         compare(run)
     assert "no such process" in lab.linger("limits", app.pid, status=3).err
 

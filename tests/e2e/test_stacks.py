@@ -3,14 +3,12 @@
 ClrMD asks the same DAC, but in its own process and with its own reading of memory: what is compared is all that lies between.
 """
 import collections
-import os
 import re
 import shutil
-import signal
 
 import pytest
 
-from lab import MODES, older, runtime_folder, thread_states, wait_until
+from lab import MODES, older, runtime_folder
 from test_schema import check
 
 every = pytest.mark.parametrize("app, mode", [("Roots", mode) for mode in MODES] + [("Web", "workstation"), ("Leak", "server")] + older("Roots"))
@@ -59,8 +57,7 @@ def test_stacks_of_threads_in_managed_code(lab, program, mode):
     """Threads that are stopped wherever they were, in the midst of managed code too: ClrMD and linger on a full core say the
     same, and so does linger on the process and on other cores. (ClrMD itself has no stacks in a gcore: the code is in files.)"""
     process = lab.start(program, mode, lines=2 if program == "Web" else 1, arguments=["--self-load", "1"] if program == "Web" else ["--threads", "6"])
-    os.kill(process.pid, signal.SIGSTOP)
-    assert wait_until(lambda: set(thread_states(process.pid).values()) == {"T"})
+    process.stop()
     full = lab.dump(process, "full", f"managed-{process.pid}.core")
     stacks, threads = lab.reports(full, ["clrstack -gc", "clrthreads"])
     assert compare_with_clrmd(stacks, lab.ask_oracle(full, "--threads")) > 5

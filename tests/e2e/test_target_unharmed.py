@@ -202,8 +202,7 @@ def test_linger_is_killed_while_its_target_is_stopped(lab):
     """A target that a shell had stopped stays stopped, and goes on when told to."""
     app = start(lab, "Leak")
     try:
-        app.process.send_signal(signal.SIGSTOP)
-        assert wait_until(lambda: set(thread_states(app.pid).values()) == {"T"})
+        app.stop()
         rng = random.Random(5)
         for _ in range(10):
             reader = subprocess.Popen([str(lab.linger_program), "dumpheap", str(app.pid), "-stat"], stdin=subprocess.DEVNULL,

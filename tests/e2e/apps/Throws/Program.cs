@@ -2,7 +2,8 @@
 //
 // Thread "filter" is in the first pass, "finally" in the second, "nested" in a filter for one that was thrown while
 // another was handled, "fault" in a filter for a null reference. Each exception has a Cargo. Caught is dead: its
-// thread has caught another since. With --crash 1 an exception that nobody catches ends it after the truth is told.
+// thread has caught another since. With --crash 1 an exception that nobody catches ends it after the truth is told;
+// with --load 1 it stands where compiled code calls what lies in an assembly that is being loaded.
 using System;
 using System.Runtime.CompilerServices;
 using System.Threading;
@@ -106,6 +107,11 @@ static class Program
         Catch<Caught>();
         Catch<InvalidOperationException>();
         GC.Collect();
+        if (Option(args, "--load", 0) == 1)
+        {
+            AppDomain.CurrentDomain.AssemblyLoad += (_, _) => { Print(line); Block(args); };
+            Console.WriteLine();
+        }
         Print(line);
         if (Option(args, "--crash", 0) == 1)
             Throw<Fatal>();
