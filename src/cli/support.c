@@ -205,48 +205,6 @@ const char *lg_commas(char buf[LG_COMMAS_SIZE], uint64_t value)
 
 // ---- objects ----
 
-bool lg_object_read(struct lg_clr *clr, uint64_t address, struct lg_object *ret)
-{
-    uint64_t mt;
-    if (!lg_target_u64(lg_clr_target(clr), address, &mt))
-        return false;
-    const struct lg_type *type = lg_clr_type(clr, mt & lg_clr_info(clr)->mt_mask);
-    if (!type)
-        return false;
-    uint32_t count = 0;
-    if (type->component_size && !lg_target_u32(lg_clr_target(clr), address + 8, &count))
-        return false;
-    uint64_t size = type->base_size + (uint64_t)count * type->component_size;
-    *ret = (struct lg_object){ .address = address, .size = size, .type = type };
-    return true;
-}
-
-bool lg_object_field(struct lg_clr *clr, const struct lg_object *object, const char *name, uint64_t *ret)
-{
-    const struct lg_field *fields;
-    size_t count = 0;
-    struct lg_error *err = lg_clr_fields(clr, object->type, &fields, &count);
-    bool found = false;
-    *ret = 0;
-    for (size_t i = 0; !err && i < count; i++) { // The last is the most derived class's.
-        uint32_t size = lg_element_size(fields[i].element);
-        if (!fields[i].is_static && size && strcmp(fields[i].name, name) == 0)
-            found = lg_value_read(lg_clr_target(clr), fields[i].element,
-                                  object->address + 8 + fields[i].offset, ret);
-    }
-    lg_error_free(err);
-    return found;
-}
-
-char *lg_object_string(struct lg_clr *clr, const struct lg_object *object, const char *name, size_t max)
-{
-    uint64_t address;
-    struct lg_object text;
-    bool is_string = lg_object_field(clr, object, name, &address) && address
-                     && lg_object_read(clr, address, &text) && text.type->flags & LG_TYPE_STRING;
-    return is_string ? lg_string_text(lg_clr_target(clr), address, max) : NULL;
-}
-
 // The managed Thread (dotnet/runtime System.Threading.Thread) is what the runtime's own has a handle of.
 char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread, size_t max)
 {

@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/session.h"
+#include "heap/objects.h"
 
 // ---- arguments ----
 
@@ -47,13 +48,6 @@ const char *lg_commas(char buf[LG_COMMAS_SIZE], uint64_t value); // "4,194,336"
 // "0x1234 is no object: it lies outside the GC heap".
 LG_MUST_CHECK struct lg_error *lg_object_require(struct lg_heap *heap, uint64_t address,
                                                  struct lg_object *ret);
-// The object at an address that is known to be one's: no walk, only its method table and length.
-bool lg_object_read(struct lg_clr *clr, uint64_t address, struct lg_object *ret);
-// The bits of an instance field, by name, up to 8 bytes; false: there is none, or it is not readable.
-bool lg_object_field(struct lg_clr *clr, const struct lg_object *object, const char *name,
-                     uint64_t *ret);
-// A string in a field, at most `max` chars of it, owned; NULL: none.
-char *lg_object_string(struct lg_clr *clr, const struct lg_object *object, const char *name, size_t max);
 // What the program calls a thread (Thread.Name), at most `max` chars of it, owned; NULL: it has no name.
 // The kernel's name of it is cut to 15 bytes, and no core has it.
 char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread, size_t max);

@@ -2,7 +2,7 @@
 #ifndef LG_CLI_VALUES_H
 #define LG_CLI_VALUES_H
 
-#include "clr/clr.h"
+#include "heap/objects.h"
 #include "util/utf16.h"
 
 // Why a snapshot of shapes cannot tell values.
@@ -26,14 +26,5 @@ void lg_value_text(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE]);
 // As a reader of JSON wants it: "0x7f0f5a400028", "true", the code of a char, the shortest form of a
 // real.
 void lg_value_json(unsigned element, uint64_t bits, char buf[LG_VALUE_SIZE]);
-// Reads the bytes; false when they are not there, or the element has no size of its own.
-bool lg_value_read(struct lg_target *target, unsigned element, uint64_t address, uint64_t *ret);
-
-// The chars of a string object, at most `max` of them; `*total_ret` is how many it has. NULL when it
-// cannot be read; else the caller's.
-uint16_t *lg_string_read(struct lg_target *target, uint64_t address, size_t max, uint32_t *count_ret,
-                         uint32_t *total_ret);
-// The same as UTF-8, with "…" behind it when it was cut.
-char *lg_string_text(struct lg_target *target, uint64_t address, size_t max);
 
 #endif
