@@ -8,15 +8,12 @@
 // values that break whoever trusts them, and addresses and contents of other words, of which lists are
 // made that bite their tails. One kind changes a character of the data descriptor: other offsets, all of
 // them believable. libFuzzer's mutations are edits, too.
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/command.h"
-#include "cli/session.h"
-#include "cli/words.h"
 #include "support/fake_objects.h"
+#include "support/line.h"
 #include "support/promises.h"
 #include "util/reader.h"
 
@@ -53,18 +50,6 @@ static const char *const lines[] = {
     "dumpheap -strings -stat",
 };
 enum { LINES = sizeof(lines) / sizeof(*lines) };
-
-static struct lg_error *run_line(struct lg_session *session, const char *line, struct lg_report **ret)
-{
-    _cleanup_(lg_words_deinit) struct lg_words words;
-    _cleanup_(lg_args_freep) struct lg_args *args = NULL;
-    struct lg_error *err = lg_words_split(line, &words);
-    if (err)
-        return err;
-    const struct lg_command *command = lg_command_find(words.at.at[0]);
-    err = lg_args_parse(command, (int)words.at.len - 1, words.at.at + 1, &args);
-    return err ? err : command->run(session, args, ret);
-}
 
 static void ask(struct lg_session *session, unsigned what)
 {
@@ -235,25 +220,15 @@ static void put_back(const struct pattern *p, const struct undo *undo)
         fake_u64(p->fake, undo->at[i], undo->before[i]);
 }
 
-// One processor: what goes wrong goes wrong again.
-static void use_one_processor(void)
-{
-    static bool done;
-    cpu_set_t one;
-    if (done)
-        return;
-    CPU_ZERO(&one);
-    CPU_SET((size_t)sched_getcpu(), &one);
-    sched_setaffinity(0, sizeof(one), &one);
-    done = true;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct lg_reader r = lg_reader(data, size);
     unsigned choice = lg_read_u8(&r), what = lg_read_u8(&r);
     struct undo undo = { .len = 0 };
-    use_one_processor();
+    static bool is_one;
+    if (!is_one)
+        use_one_processor();
+    is_one = true;
     struct pattern *pattern = pattern_of(choice % FLAGS); // Neither, Server GC, segments.
     edit(pattern, &r, &undo);
     // What cannot be read of a core is treated apart.

@@ -3,15 +3,12 @@
 #include "test.h"
 
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/command.h"
-#include "cli/session.h"
-#include "cli/words.h"
 #include "clr/gc_vars.h"
 #include "support/fake_objects.h"
+#include "support/line.h"
 
 static const char *const lines[] = {
     "limits",
@@ -41,22 +38,6 @@ static const char *const lines[] = {
     "finalizequeue -stat",
 };
 enum { LINES = sizeof(lines) / sizeof(*lines) };
-
-static struct lg_error *run_line(struct lg_session *session, const char *line, struct lg_report **ret)
-{
-    _cleanup_(lg_words_deinit) struct lg_words words;
-    _cleanup_(lg_args_freep) struct lg_args *args = NULL;
-    struct lg_error *err = lg_words_split(line, &words);
-    if (err)
-        return err;
-    const struct lg_command *command = lg_command_find(words.at.at[0]);
-    err = lg_args_parse(command, (int)words.at.len - 1, words.at.at + 1, &args);
-    if (!err)
-        err = command->run(session, args, ret);
-    if (!err)
-        lg_session_describe(session, *ret);
-    return err;
-}
 
 static void render_all(const struct lg_report *report)
 {
@@ -202,10 +183,7 @@ static void damage_does_no_harm_with_segments(void **state)
 int main(void)
 {
     // One worker: what goes wrong goes wrong again, and starting threads takes most of the time.
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET((size_t)sched_getcpu(), &one);
-    sched_setaffinity(0, sizeof(one), &one);
+    use_one_processor();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_command_answers_under_workstation_gc),
         cmocka_unit_test(every_command_answers_under_server_gc),

@@ -2,16 +2,13 @@
 // tells what is true and what was lost, and none takes much memory, which is counted.
 #include "test.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "cli/command.h"
-#include "cli/session.h"
-#include "cli/words.h"
 #include "support/fake_objects.h"
+#include "support/line.h"
 #include "support/promises.h"
 
 // ---- memory ----
@@ -69,26 +66,6 @@ enum { LINES = sizeof(lines) / sizeof(*lines), TOLD_MAX = 1 << 18 };
 
 static char told[TOLD_MAX]; // Answers, errors and notes of all commands.
 
-static struct lg_error *run_line(struct lg_session *session, const char *line, FILE *out)
-{
-    _cleanup_(lg_words_deinit) struct lg_words words;
-    _cleanup_(lg_args_freep) struct lg_args *args = NULL;
-    _cleanup_(lg_report_freep) struct lg_report *report = NULL;
-    struct lg_error *err = lg_words_split(line, &words);
-    if (err)
-        return err;
-    const struct lg_command *command = lg_command_find(words.at.at[0]);
-    err = lg_args_parse(command, (int)words.at.len - 1, words.at.at + 1, &args);
-    if (!err)
-        err = command->run(session, args, &report);
-    if (err)
-        return err;
-    lg_session_describe(session, report);
-    lg_report_write_text(report, out);
-    lg_report_write_notes(report, out);
-    return NULL;
-}
-
 static void tell(struct lg_target *target)
 {
     uint64_t before = taken;
@@ -101,9 +78,14 @@ static void tell(struct lg_target *target)
         fprintf(out, "error: %s\n", lg_error_message(err));
     for (size_t i = 0; !err && i < LINES; i++) {
         fprintf(out, "> %s\n", lines[i]);
-        struct lg_error *refused = run_line(session, lines[i], out);
+        _cleanup_(lg_report_freep) struct lg_report *report = NULL;
+        struct lg_error *refused = run_line(session, lines[i], &report);
         if (refused)
             fprintf(out, "error: %s\n", lg_error_message(refused));
+        else {
+            lg_report_write_text(report, out);
+            lg_report_write_notes(report, out);
+        }
         lg_error_free(refused);
     }
     const char *broken = err ? NULL : broken_promise(lg_session_clr(session));
@@ -350,10 +332,7 @@ static void a_core_without_the_gcs_variables(void **state)
 int main(void)
 {
     // One worker: what each takes for itself is the same everywhere.
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET((size_t)sched_getcpu(), &one);
-    sched_setaffinity(0, sizeof(one), &one);
+    use_one_processor();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_truth_is_told),
         cmocka_unit_test(a_segment_that_claims_eight_terabytes),
