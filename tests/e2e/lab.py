@@ -364,8 +364,8 @@ class Lab:
     def oracle(self, name, mode):
         """ClrMD's report on that app's core, and the file with all objects and their references."""
         def make():
-            objects, fields = (self.folder / f"{name}-{mode}.{what}" for what in ("objects", "fields"))
-            return self.ask_oracle(self.core(name, mode), "--objects", objects, "--refs", "--type-fields", fields), objects
+            objects, fields, retained = (self.folder / f"{name}-{mode}.{what}" for what in ("objects", "fields", "retained"))
+            return self.ask_oracle(self.core(name, mode), "--objects", objects, "--refs", "--type-fields", fields, "--retained", retained), objects
         return self.once(("oracle", name, mode), make)
 
     def ask_oracle(self, core, *options):
@@ -380,6 +380,16 @@ class Lab:
         """The file with the fields of every type, as ClrMD sees them."""
         self.oracle(name, mode)
         return self.folder / f"{name}-{mode}.fields"
+
+    def oracle_retained(self, name, mode, also):
+        """What each live object retains and which dominates it, by ClrMD's roots, and by these and others."""
+        self.oracle(name, mode)
+        first, roots, second = (self.folder / f"{name}-{mode}.{what}" for what in ("retained", "also", "retained-also"))
+        if also is not None:
+            roots.write_text("".join(f"{root:x}\n" for root in also))
+            self.ask_oracle(self.core(name, mode), "--retained", second, "--also", roots)
+        rows = (line.split() for line in (first if also is None else second).read_text().splitlines())
+        return {int(address, 16): (int(retained), int(dominator, 16)) for address, retained, dominator in rows}
 
     # ---- linger ----
 

@@ -8,6 +8,21 @@ static class Liveness
 {
     const int weakInterior = 10; // slots of a collectible type's statics: ClrMD takes them for strong
 
+    /// What is alive whatever refers to it. ClrMD's own roots of statics are what the table of a thread refers to, not the table, and arrays
+    /// that statics of collectible types lie in: the same for what is alive, but not for what keeps it so. Without them, name the tables.
+    public static IEnumerable<ClrObject> Roots(Target target, bool withStatics = true)
+    {
+        foreach (var root in target.Heap.EnumerateRoots())
+        {
+            if (root is not ClrHandle { HandleKind: ClrHandleKind.Dependent or (ClrHandleKind)weakInterior }
+                && (withStatics || root.RootKind is not (ClrRootKind.StaticVar or ClrRootKind.ThreadStaticVar)))
+                yield return root.Object;
+        }
+        // Statics of a collectible type live as long as its loader allocator does, which refers to them.
+        foreach (var s in target.NormalStatics.Concat(target.ThreadStatics).Where(s => !s.Field.ContainingType.IsCollectible))
+            yield return target.Heap.GetObject(s.Object);
+    }
+
     public static HashSet<ulong> Mark(Target target)
     {
         var marked = new HashSet<ulong>();
@@ -17,13 +32,8 @@ static class Liveness
             if (obj.IsValid && marked.Add(obj.Address))
                 todo.Push(obj);
         }
-        foreach (var root in target.Heap.EnumerateRoots())
-        {
-            if (root is not ClrHandle { HandleKind: ClrHandleKind.Dependent or (ClrHandleKind)weakInterior })
-                Push(root.Object);
-        }
-        foreach (var s in target.NormalStatics.Concat(target.ThreadStatics))
-            Push(target.Heap.GetObject(s.Object));
+        foreach (var root in Roots(target))
+            Push(root);
         var dependent = target.Runtime.EnumerateHandles().Where(h => h.HandleKind == ClrHandleKind.Dependent).ToList();
         for (int before = -1; before != marked.Count;)
         {

@@ -1,5 +1,5 @@
 // oracle CORE|PID [--dac FILE] [--passive] [--mapped] [--live|--threads] [--out FILE] [--objects FILE [--refs]]
-//        [--type-fields FILE] [--fields TYPE] [--verify TRUTH] [--bench stat|live N] [--bench gcroot ADDRESS]
+//        [--type-fields FILE] [--retained FILE [--also ROOTS]] [--fields TYPE] [--verify TRUTH] [--bench stat|live N] [--bench gcroot ADDRESS]
 using System;
 using System.Globalization;
 using System.IO;
@@ -36,6 +36,8 @@ static class Program
         }
         if (Has("--objects"))
             Objects.Write(target, Option("--objects"), Has("--refs"));
+        if (Has("--retained"))
+            Retained.Write(target, Option("--retained"), Option("--also"));
         if (Has("--type-fields"))
             TypeFields.Write(target, Option("--type-fields"));
         using var output = Has("--out") ? File.Create(Option("--out")) : Console.OpenStandardOutput();
