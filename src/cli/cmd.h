@@ -7,6 +7,7 @@
 extern const struct lg_command lg_cmd_attach;
 extern const struct lg_command lg_cmd_clrstack;
 extern const struct lg_command lg_cmd_clrthreads;
+extern const struct lg_command lg_cmd_diff;
 extern const struct lg_command lg_cmd_dumpalc;
 extern const struct lg_command lg_cmd_dumparray;
 extern const struct lg_command lg_cmd_dumpdomain;

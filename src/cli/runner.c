@@ -8,7 +8,6 @@
 #include "cli/progress.h"
 #include "cli/watch.h"
 #include "cli/words.h"
-#include "target/live.h"
 #include "util/cancel.h"
 
 int lg_exit_status(const struct lg_error *err)
@@ -202,25 +201,6 @@ static struct lg_error *check_target_options(const struct lg_command *command,
     return NULL;
 }
 
-// Whatever a command made of a target that was taken away under it is nothing to print.
-static struct lg_error *check_lost(const struct lg_runner *runner, struct lg_error *err)
-{
-    struct lg_error *damage = lg_session_damage(runner->session);
-    if (damage) {
-        lg_error_free(err);
-        return damage;
-    }
-    if (lg_cancelled() || !lg_session_is_lost(runner->session))
-        return err;
-    lg_error_free(err);
-    int pid = lg_session_target(runner->session)->pid;
-    const char *reason = lg_live_lost_reason(lg_session_target(runner->session));
-    if (reason[0])
-        return lg_error_new(LG_ERR_FAULT, "process %d %s", pid, reason);
-    return lg_error_new(LG_ERR_FAULT, "process %d, or its copy, was killed while it was being read%s",
-                        pid, runner->prompting ? "; 'refresh' takes another copy" : "; try again");
-}
-
 static struct lg_error *run(struct lg_runner *runner, const struct lg_command *command,
                             const struct lg_args *args, struct lg_report **ret)
 {
@@ -238,7 +218,8 @@ static struct lg_error *run(struct lg_runner *runner, const struct lg_command *c
         err = command->run(runner->session, args, ret);
     lg_progress_end(progress);
     if (command->needs == LG_NEEDS_HEAP)
-        err = check_lost(runner, err);
+        err = lg_session_judge(runner->session, err,
+                               runner->prompting ? "'refresh' takes another copy" : "try again");
     if (!err && *ret)
         lg_session_describe(runner->session, *ret);
     if (!err && *ret && lg_report_failed(*ret))

@@ -95,6 +95,11 @@ static void close_target(struct lg_session *session)
     free_target(session);
 }
 
+void lg_session_close(struct lg_session *session)
+{
+    close_target(session);
+}
+
 void lg_session_free(struct lg_session *session)
 {
     if (!session)

@@ -41,6 +41,9 @@ LG_MUST_CHECK struct lg_error *lg_session_open_watched(struct lg_session *sessio
 LG_MUST_CHECK struct lg_error *lg_session_refresh_watched(struct lg_session *session,
                                                           const struct lg_live_watch *watch);
 
+// Lets go of the target, and of all that was learnt of it.
+void lg_session_close(struct lg_session *session);
+
 // From another thread, when the program is about to end: lets the target go. What is read of it from now
 // on is not there.
 void lg_session_end(struct lg_session *session);
@@ -83,6 +86,10 @@ LG_MUST_CHECK struct lg_error *lg_session_summary(struct lg_session *session,
 const struct lg_snapshot *lg_session_snapshot(const struct lg_session *session);
 // What of a snapshot that was read turned out to be damaged: then whatever was made of it is nothing.
 LG_MUST_CHECK struct lg_error *lg_session_damage(const struct lg_session *session);
+// Takes what a command has come to, and returns that, or why it is nothing: what was read was damaged,
+// or taken away meanwhile. `hint` says what would help then.
+LG_MUST_CHECK struct lg_error *lg_session_judge(const struct lg_session *session, struct lg_error *err,
+                                                const char *hint);
 
 // The DAC of the runtime, started when first asked for; the error says why there is none, and is the
 // same each time. Void with the picture.
@@ -97,6 +104,8 @@ LG_MUST_CHECK struct lg_error *lg_session_say(const struct lg_session *session, 
 // Where to; NULL: to the report.
 void lg_session_listen(struct lg_session *session, FILE *out);
 
+// What its target is. Texts are the session's, and `taken`'s.
+struct lg_report_target lg_session_about(const struct lg_session *session, char taken[32]);
 // Says in a report what it is about, and what its target could not tell. The shell and the prompt do it
 // for every command.
 void lg_session_describe(const struct lg_session *session, struct lg_report *report);

@@ -4,6 +4,8 @@
 
 #include "cli/session.h"
 #include "target/live.h"
+#include "util/cancel.h"
+#include "util/error.h"
 
 static const char *target_kind(const struct lg_target *target)
 {
@@ -24,18 +26,14 @@ static const char *format_time(const struct timespec *time, char buf[32])
     return buf;
 }
 
-void lg_session_describe(const struct lg_session *session, struct lg_report *report)
+struct lg_report_target lg_session_about(const struct lg_session *session, char taken[32])
 {
     const struct lg_target *target = lg_session_target(session);
-    if (!target)
-        return;
-    char taken[32];
     struct lg_report_target about = {
         .kind = target_kind(target),
         .pid = target->pid,
         .path = target->path,
         .pause_ms = lg_live_pause_ms(target),
-        .cow_bytes = lg_live_cow_bytes(lg_session_target(session)),
         .taken = format_time(&target->taken, taken),
     };
     if (about.pause_ms >= 0)
@@ -47,9 +45,39 @@ void lg_session_describe(const struct lg_session *session, struct lg_report *rep
         about.provider = info->provider;
         about.gc = info->server ? "server" : "workstation";
     }
+    return about;
+}
+
+void lg_session_describe(const struct lg_session *session, struct lg_report *report)
+{
+    const struct lg_target *target = lg_session_target(session);
+    if (!target)
+        return;
+    char taken[32];
+    struct lg_report_target about = lg_session_about(session, taken);
+    about.cow_bytes = lg_live_cow_bytes(lg_session_target(session));
     lg_report_set_target(report, &about);
     for (size_t i = 0; i < target->notes.len; i++)
         lg_report_incomplete(report, "%s", target->notes.at[i]);
+}
+
+struct lg_error *lg_session_judge(const struct lg_session *session, struct lg_error *err,
+                                  const char *hint)
+{
+    struct lg_error *damage = lg_session_damage(session);
+    if (damage) {
+        lg_error_free(err);
+        return damage;
+    }
+    if (lg_cancelled() || !lg_session_is_lost(session))
+        return err;
+    lg_error_free(err);
+    int pid = lg_session_target(session)->pid;
+    const char *reason = lg_live_lost_reason(lg_session_target(session));
+    if (reason[0])
+        return lg_error_new(LG_ERR_FAULT, "process %d %s", pid, reason);
+    return lg_error_new(LG_ERR_FAULT, "process %d, or its copy, was killed while it was being read; %s",
+                        pid, hint);
 }
 
 void lg_session_report_walk(struct lg_report *report, const struct lg_walk_result *result)

@@ -2,7 +2,9 @@
 //
 // Order objects stay in the static OrderCache.orders; each has a string and a 200-byte array. One Session for every
 // 200 orders stays subscribed to the static event Bus.Tick. Churn() makes garbage only. With --rate N, N orders a
-// second; the truth comes first then, with the count that will be reached.
+// second; the truth comes first then, with the count that will be reached. With --commands FIFO it does what the lines
+// say that are written there, and prints each when it is done: "orders N" (so many more in OrderCache), "tickets N" (a
+// new kind, in the static Desk.open), "close" (none of these any more), "garbage N" (tickets that nothing holds).
 using System;
 using System.Collections.Generic;
 using System.Runtime.CompilerServices;
@@ -41,9 +43,54 @@ public static class OrderCache
     static Order Make(int id) => new(id);
 }
 
+public class Ticket { public long Number; }
+
+public static class Desk
+{
+    public static List<Ticket> open;
+}
+
 static class Program
 {
     public static object Sink;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    static void Obey(string word, int count, ref int orders)
+    {
+        if (word == "orders")
+            for (int i = 0; i < count; i++)
+                OrderCache.Add(orders++);
+        else if (word == "close")
+            Desk.open = null;
+        else
+        {
+            Desk.open = word == "tickets" ? Desk.open ?? new List<Ticket>() : Desk.open;
+            for (int i = 0; i < count; i++)
+            {
+                var ticket = new Ticket { Number = i };
+                if (word == "tickets")
+                    Desk.open.Add(ticket);
+                else
+                    Sink = ticket;
+            }
+            Sink = null;
+        }
+    }
+
+    // On threads of their own: nothing of it stays on the stack of one that lives.
+    static void Obey(string fifo, int orders)
+    {
+        using var lines = new System.IO.StreamReader(new System.IO.FileStream(fifo, System.IO.FileMode.Open, System.IO.FileAccess.Read));
+        for (string line; (line = lines.ReadLine()) != null;)
+        {
+            string[] words = line.Split(' ');
+            int count = words.Length > 1 ? int.Parse(words[1]) : 0;
+            var worker = new Thread(() => Obey(words[0], count, ref orders));
+            worker.Start();
+            worker.Join();
+            Print(System.Text.Encoding.UTF8.GetBytes(line + "\n"));
+        }
+    }
 
     static void Churn()
     {
@@ -102,6 +149,9 @@ static class Program
         GC.Collect();
         if (rate == 0)
             Print(line);
+        int commands = Array.IndexOf(args, "--commands");
+        if (commands >= 0)
+            Obey(args[commands + 1], objects);
         Block(args);
     }
 }

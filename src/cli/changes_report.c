@@ -1,0 +1,303 @@
+// What changed between pictures, as a report.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/pictures.h"
+#include "cli/support.h"
+#include "util/error.h"
+
+enum { SHOWN = 8 }; // More pictures than that have no column each in text.
+
+static const struct lg_column target_columns[] = {
+    { "kind", "", LG_CELL_TEXT },     { "pid", "", LG_CELL_COUNT },     { "path", "", LG_CELL_TEXT },
+    { "runtime", "", LG_CELL_TEXT },  { "provider", "", LG_CELL_TEXT }, { "taken", "", LG_CELL_TEXT },
+    { "pause_ms", "", LG_CELL_REAL }, { "at", "", LG_CELL_REAL },       { "count", "", LG_CELL_COUNT },
+    { "size", "", LG_CELL_BYTES },
+};
+static const struct lg_table_spec target_spec =
+    LG_TABLE_SPEC("targets", target_columns, LG_TABLE_HIDDEN);
+static const struct lg_column series_columns[] = {
+    { "count", "", LG_CELL_COUNT },
+    { "size", "", LG_CELL_BYTES },
+};
+static const struct lg_table_spec series_spec = LG_TABLE_SPEC("series", series_columns, 0);
+
+// ---- columns ----
+
+struct layout {
+    const struct lg_pictures *pictures;
+    struct lg_report *report;
+    bool holders;
+    size_t count; // pictures
+    bool each;    // A column for each of them.
+    struct lg_column *columns;
+    size_t used;
+};
+
+static void add_column(struct layout *layout, struct lg_column column)
+{
+    layout->columns[layout->used++] = column;
+}
+
+static void add_json(struct layout *layout, const char *key, enum lg_cell_kind kind)
+{
+    add_column(layout, (struct lg_column){ key, "", kind, 0, LG_COL_JSON_ONLY });
+}
+
+static void add_numbered(struct layout *layout, size_t k)
+{
+    char *title = lg_report_alloc(layout->report, 24);
+    if (title)
+        snprintf(title, 24, "Size %zu", k + 1);
+    add_column(layout, (struct lg_column){ "", title ? title : "", LG_CELL_BYTES, 0,
+                                           LG_COL_COMMAS | LG_COL_TEXT_ONLY });
+}
+
+// What was before and after, in JSON; what changed, in text too.
+static void add_ends(struct layout *layout)
+{
+    add_json(layout, "before_count", LG_CELL_COUNT);
+    add_json(layout, "after_count", LG_CELL_COUNT);
+    add_json(layout, "before_size", LG_CELL_BYTES);
+    add_json(layout, "after_size", LG_CELL_BYTES);
+    if (!layout->holders) {
+        add_json(layout, "before_retained", LG_CELL_BYTES);
+        add_json(layout, "after_retained", LG_CELL_BYTES);
+    }
+}
+
+static void add_growth(struct layout *layout)
+{
+    bool by_time = layout->pictures->by_time, series = layout->count > 2;
+    unsigned change = LG_COL_COMMAS, rate = series ? LG_COL_COMMAS : LG_COL_JSON_ONLY;
+    add_column(layout, (struct lg_column){ "growth_count", "Objects", LG_CELL_REAL, 0, change });
+    add_column(layout, (struct lg_column){ "growth_size", "Bytes", LG_CELL_REAL, 0, change });
+    if (!layout->holders)
+        add_column(layout, (struct lg_column){ "growth_retained", "Retained", LG_CELL_REAL, 0,
+                                               change | LG_COL_IF_KNOWN });
+    add_json(layout, "grows", LG_CELL_BOOL);
+    add_column(layout, (struct lg_column){ "count_rate", by_time ? "Objects/min" : "Objects/step",
+                                           LG_CELL_REAL, 0, rate });
+    add_column(layout, (struct lg_column){ "size_rate", by_time ? "Bytes/min" : "Bytes/step",
+                                           LG_CELL_REAL, 0, rate });
+    add_json(layout, "confidence", LG_CELL_REAL);
+    add_column(layout,
+               (struct lg_column){ "", "Sure", LG_CELL_TEXT, 0,
+                                   LG_COL_RIGHT | LG_COL_TEXT_ONLY | LG_COL_IF_KNOWN | LG_COL_BLANK });
+}
+
+static const struct lg_table_spec *lay_out(struct layout *layout, bool main)
+{
+    enum { MOST = 24 };
+    struct lg_table_spec *spec = lg_report_alloc(layout->report, sizeof(*spec));
+    layout->columns = lg_report_alloc(layout->report, MOST * sizeof(*layout->columns));
+    if (!spec || !layout->columns)
+        return NULL;
+    layout->each = layout->count > 2 && layout->count <= SHOWN;
+    add_ends(layout);
+    for (size_t k = 0; k < layout->count && layout->each; k++)
+        add_numbered(layout, k);
+    add_growth(layout);
+    add_json(layout, "type", LG_CELL_TEXT);
+    add_json(layout, "assembly", LG_CELL_TEXT);
+    if (layout->holders)
+        add_json(layout, "name", LG_CELL_TEXT);
+    add_json(layout, "state", LG_CELL_TEXT);
+    add_column(layout,
+               (struct lg_column){ "", layout->holders ? "What, and what holds it" : "Class Name",
+                                   LG_CELL_TEXT, -1, LG_COL_TEXT_ONLY });
+    add_json(layout, "series", LG_CELL_TABLE);
+    *spec = (struct lg_table_spec){ layout->holders ? "holders" : "types", layout->columns, layout->used,
+                                    main ? LG_TABLE_MAIN : 0 };
+    return spec;
+}
+
+// ---- rows ----
+
+static void number_or_null(struct lg_table *table, bool known, uint64_t value)
+{
+    if (known)
+        lg_cell_number(table, value);
+    else
+        lg_cell_null(table);
+}
+
+static void real_or_null(struct lg_table *table, bool known, double value)
+{
+    if (known)
+        lg_cell_real(table, value);
+    else
+        lg_cell_null(table);
+}
+
+static const char *state_of(const struct lg_change *change, size_t last)
+{
+    return !change->counts[0] && change->counts[last]   ? "new"
+           : change->counts[0] && !change->counts[last] ? "gone"
+                                                        : NULL;
+}
+
+static void add_sure(struct lg_table *table, const struct lg_change *change)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%.0f%%", change->confidence * 100);
+    lg_cell_text(table, change->grows ? text : NULL);
+}
+
+static void add_label(struct layout *layout, struct lg_table *table, const struct lg_change *change,
+                      const char *state)
+{
+    const struct lg_row *row = change->row;
+    _cleanup_free_ char *label = NULL;
+    if (asprintf(&label, "%s%s%s%s%s%s", row->type, *row->held ? " <- " : "", row->held,
+                 state ? " (" : "", state ? state : "", state ? ")" : "")
+        < 0)
+        label = NULL;
+    lg_cell_name(table, row->type);
+    lg_cell_name(table, *row->assembly ? row->assembly : NULL);
+    if (layout->holders)
+        lg_cell_name(table, row->held);
+    lg_cell_name(table, state);
+    lg_cell_text(table, label);
+}
+
+static void add_series(struct layout *layout, struct lg_table *table, const struct lg_change *change)
+{
+    struct lg_table *series = lg_cell_table(table, &series_spec);
+    for (size_t k = 0; k < layout->count; k++) {
+        lg_cell_number(series, change->counts[k]);
+        lg_cell_number(series, change->sizes[k]);
+    }
+}
+
+static void add_row(struct layout *layout, struct lg_table *table, const struct lg_change *change)
+{
+    size_t last = layout->count - 1;
+    struct lg_amount from = lg_row_at(change->row, 0), to = lg_row_at(change->row, (uint32_t)last);
+    bool graph = layout->pictures->graph, rated = layout->count > 2;
+    lg_cell_number(table, change->counts[0]);
+    lg_cell_number(table, change->counts[last]);
+    lg_cell_number(table, change->sizes[0]);
+    lg_cell_number(table, change->sizes[last]);
+    if (!layout->holders) {
+        number_or_null(table, graph, from.retained);
+        number_or_null(table, graph, to.retained);
+    }
+    for (size_t k = 0; k < layout->count && layout->each; k++)
+        lg_cell_number(table, change->sizes[k]);
+    lg_cell_real(table, (double)change->counts[last] - (double)change->counts[0]);
+    lg_cell_real(table, (double)change->sizes[last] - (double)change->sizes[0]);
+    if (!layout->holders)
+        real_or_null(table, graph, (double)to.retained - (double)from.retained);
+    if (rated)
+        lg_cell_bool(table, change->grows);
+    else
+        lg_cell_null(table);
+    real_or_null(table, rated, change->count_rate);
+    real_or_null(table, rated, change->size_rate);
+    real_or_null(table, rated, change->confidence);
+    add_sure(table, change);
+    add_label(layout, table, change, state_of(change, last));
+    add_series(layout, table, change);
+}
+
+// ---- tables ----
+
+static void add_title(const struct layout *layout, const struct lg_changes_query *query, size_t count)
+{
+    char text[LG_COMMAS_SIZE];
+    const char *what = layout->holders ? "holders" : "types";
+    lg_report_line(layout->report, "%s", "");
+    if (count == 0)
+        lg_report_line(layout->report, "No %s %s.", what, query->growing ? "grow steadily" : "differ");
+    else if (query->growing)
+        lg_report_line(layout->report, "%s %s grow steadily, the fastest first:", lg_commas(text, count),
+                       what);
+    else
+        lg_report_line(layout->report, "%s %s differ, %s first:", lg_commas(text, count), what,
+                       layout->count > 2 ? "what grows steadily" : "the most grown");
+}
+
+static struct lg_error *add_table(const struct lg_pictures *pictures,
+                                  const struct lg_comparison *comparison,
+                                  const struct lg_changes_query *query, struct lg_report *report)
+{
+    struct layout layout = { .pictures = pictures,
+                             .report = report,
+                             .holders = comparison == &pictures->holders,
+                             .count = pictures->taken.len };
+    _cleanup_(lg_changes_deinit) struct lg_changes changes = { 0 };
+    struct lg_error *err = lg_changes_find(pictures, comparison, query, &changes);
+    if (err)
+        return err;
+    bool main = layout.holders == (query->by == LG_CHANGES_HOLDERS);
+    const struct lg_table_spec *spec = lay_out(&layout, main);
+    if (!spec)
+        return &lg_no_memory;
+    size_t shown = query->top && query->top < changes.all.len ? query->top : changes.all.len;
+    add_title(&layout, query, changes.all.len);
+    if (shown == 0)
+        ((struct lg_table_spec *)spec)->flags |= LG_TABLE_HIDDEN;
+    struct lg_table *table = lg_report_table(report, spec);
+    for (size_t i = 0; i < shown; i++)
+        add_row(&layout, table, &changes.all.at[i]);
+    lg_report_truncated(report, spec->key, changes.all.len - shown);
+    return NULL;
+}
+
+// ---- the whole ----
+
+static void add_target(struct lg_table *table, const struct lg_picture_about *about)
+{
+    const struct lg_report_target *target = &about->target;
+    lg_cell_name(table, target->kind);
+    number_or_null(table, target->pid > 0, (uint64_t)target->pid);
+    lg_cell_name(table, target->path);
+    lg_cell_name(table, target->runtime);
+    lg_cell_name(table, target->provider);
+    lg_cell_name(table, target->taken);
+    real_or_null(table, target->pause_ms >= 0, target->pause_ms);
+    lg_cell_real(table, about->at);
+    lg_cell_number(table, about->total.count);
+    lg_cell_number(table, about->total.size);
+    lg_cell_bool(table, about->counts_dead);
+}
+
+static void add_targets(const struct lg_pictures *pictures, struct lg_report *report)
+{
+    struct lg_table *table = lg_report_table(report, &target_spec);
+    for (size_t i = 0; i < pictures->taken.len; i++)
+        add_target(table, &pictures->taken.at[i]);
+    const struct lg_amount *from = &pictures->taken.at[0].total,
+                           *to = &pictures->taken.at[pictures->taken.len - 1].total;
+    lg_report_fact_number(report, "before", from->size);
+    lg_report_fact_number(report, "after", to->size);
+}
+
+// "1, 3: …": which of the pictures it is about, if not all.
+static void add_note(const struct lg_pictures *pictures, const struct lg_picture_note *note,
+                     struct lg_report *report)
+{
+    char list[80] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < note->of.len && len + 16 < sizeof(list); i++)
+        len +=
+            (size_t)snprintf(list + len, sizeof(list) - len, "%s%u", i ? ", " : "", note->of.at[i] + 1);
+    bool all = note->of.len == pictures->taken.len;
+    lg_report_incomplete(report, "%s%s%s", all ? "" : list, all ? "" : ": ", note->sentence);
+}
+
+struct lg_error *lg_changes_report(const struct lg_pictures *pictures,
+                                   const struct lg_changes_query *query, struct lg_report *report)
+{
+    struct lg_error *err = NULL;
+    add_targets(pictures, report);
+    if (query->by != LG_CHANGES_TYPES && pictures->graph)
+        err = add_table(pictures, &pictures->holders, query, report);
+    if (!err && query->by != LG_CHANGES_HOLDERS)
+        err = add_table(pictures, &pictures->types, query, report);
+    for (size_t i = 0; i < pictures->notes.len; i++)
+        add_note(pictures, &pictures->notes.at[i], report);
+    return err;
+}

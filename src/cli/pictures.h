@@ -1,0 +1,76 @@
+// What several pictures hold, in words and numbers that outlive them: each target is opened, counted and
+// let go of before the next, so that there is never more than one heap in memory.
+//
+// Counted are live objects, where it is known which are: by type, with what they retain, and by what
+// holds them (collect/holders.h). Without the graph it is all objects, by type alone: cheap.
+#ifndef LG_CLI_PICTURES_H
+#define LG_CLI_PICTURES_H
+
+#include "analysis/comparison.h"
+#include "cli/session.h"
+
+struct lg_picture_about {
+    struct lg_report_target target; // Texts are the pictures'.
+    double at;                      // Minutes since the first, or its index: what rates are by.
+    struct lg_amount total;         // Objects and bytes that were counted.
+    bool counts_dead;               // Dead ones, too.
+};
+
+// Something that could not be known of some of them.
+struct lg_picture_note {
+    const char *sentence;
+    LG_VEC(uint32_t) of; // pictures
+};
+
+struct lg_pictures {
+    bool graph;   // With what retains and holds.
+    bool all;     // Dead objects count, too.
+    bool by_time; // `at` is told in minutes.
+    struct lg_comparison types, holders;
+    LG_VEC(struct lg_picture_about) taken;
+    LG_VEC(struct lg_picture_note) notes;
+    struct lg_arena arena;
+};
+void lg_pictures_deinit(struct lg_pictures *pictures);
+
+// Counts what is open in a session. An error leaves a picture that is not complete: nothing is to be
+// asked any more.
+LG_MUST_CHECK struct lg_error *lg_pictures_take(struct lg_pictures *pictures,
+                                                struct lg_session *session);
+
+// ---- what is told of them ----
+
+enum lg_changes_by { LG_CHANGES_BOTH, LG_CHANGES_TYPES, LG_CHANGES_HOLDERS };
+
+struct lg_changes_query {
+    enum lg_changes_by by;
+    bool growing;         // Only what grows steadily.
+    const char *contains; // Part of a type's name, or NULL.
+    uint64_t top;         // Rows at most; 0: all.
+    uint64_t min;         // Bytes of change at least, up or down.
+};
+
+// A row that changed between the first and the last picture.
+struct lg_change {
+    const struct lg_row *row;
+    const uint64_t *counts; // [pictures] of its own
+    const uint64_t *sizes;  // [pictures] with what went along below it
+    bool grows;
+    double confidence, count_rate, size_rate; // of three pictures and more
+};
+struct lg_changes {
+    LG_VEC(struct lg_change) all; // That grow steadily and fastest, or that changed most, first.
+    uint64_t *numbers;            // What the series are made of.
+};
+LG_MUST_CHECK struct lg_error *lg_changes_find(const struct lg_pictures *pictures,
+                                               const struct lg_comparison *comparison,
+                                               const struct lg_changes_query *query,
+                                               struct lg_changes *ret);
+void lg_changes_deinit(struct lg_changes *changes);
+
+// The targets, a table each of holders and types, and notes.
+LG_MUST_CHECK struct lg_error *lg_changes_report(const struct lg_pictures *pictures,
+                                                 const struct lg_changes_query *query,
+                                                 struct lg_report *report);
+
+#endif
