@@ -13,6 +13,7 @@ struct worker {
     uint64_t object;
     struct lg_edge_batch batch; // what is to be looked up in the index
     uint64_t wild;
+    bool differs; // An object is not in the index, or others are between it and the first of its piece.
 };
 
 struct build {
@@ -24,6 +25,7 @@ struct build {
     lg_node *loaders;       // [type_count]: LoaderAllocator of a collectible type, or LG_NO_NODE
     uint32_t type_count;
     uint64_t object_array_mt;
+    bool differs; // The second pass met other objects than the first.
 };
 
 // ---- first pass: which objects there are ----
@@ -127,6 +129,10 @@ static void note_edges(void *self, struct walker *walker, const struct lg_seen *
     // Objects are numbered in address order, so within a piece the next has the next number.
     worker->node = worker->node == LG_NO_NODE ? lg_index_node(build->graph->index, worker->object)
                                               : worker->node + 1;
+    if (worker->node == LG_NO_NODE) {
+        worker->differs = true;
+        return;
+    }
     if (type->id < build->type_count && build->loaders[type->id] != LG_NO_NODE)
         lg_edge_sorter_add(build->sorter, number, build->loaders[type->id], worker->node);
     const struct gc_desc *desc =
@@ -161,8 +167,12 @@ static void begin_edges(void *self, size_t piece, size_t number)
 
 static void end_edges(void *self, size_t piece, size_t number)
 {
+    struct build *build = self;
+    struct worker *worker = &build->workers[number];
     (void)piece;
-    empty_batch(self, number);
+    empty_batch(build, number);
+    if (worker->node != LG_NO_NODE)
+        worker->differs |= lg_index_node(build->graph->index, worker->object) != worker->node;
 }
 
 static struct lg_error *find_static_arrays(struct build *build)
@@ -242,8 +252,12 @@ static struct lg_error *build_edges(struct build *build)
     struct lg_pass pass = { .seen = note_edges, .begin = begin_edges, .end = end_edges, .self = build };
     if (!err)
         err = lg_heap_pass(build->heap, &pass, &result);
-    for (size_t i = 0; i < lg_workers() && !err; i++)
+    for (size_t i = 0; i < lg_workers() && !err; i++) {
         build->graph->wild += build->workers[i].wild;
+        build->differs |= build->workers[i].differs;
+    }
+    if (!err && build->differs)
+        err = lg_error_new(LG_ERR_CORRUPT, "the heap reads differently each time: no graph of it");
     return err ? err : lg_edge_sorter_finish(build->sorter, &build->graph->reversed);
 }
 
@@ -255,7 +269,7 @@ static void build_deinit(struct build *build)
     free(build->workers);
 }
 
-struct lg_error *lg_heap_graph_build(struct lg_heap *heap, struct lg_heap_graph **ret)
+static struct lg_error *build_once(struct lg_heap *heap, bool *differs_ret, struct lg_heap_graph **ret)
 {
     _cleanup_(lg_heap_graph_freep) struct lg_heap_graph *graph = calloc(1, sizeof(*graph));
     if (!graph)
@@ -272,9 +286,22 @@ struct lg_error *lg_heap_graph_build(struct lg_heap *heap, struct lg_heap_graph 
     struct lg_error *err = build_index(&build);
     if (!err)
         err = build_edges(&build);
+    *differs_ret = build.differs;
     if (!err)
         *ret = lg_steal(graph);
     return err;
+}
+
+// A type that the first pass could not read, for want of memory say, the second one may: then the first
+// is repeated, once.
+struct lg_error *lg_heap_graph_build(struct lg_heap *heap, struct lg_heap_graph **ret)
+{
+    bool differs = false;
+    struct lg_error *err = build_once(heap, &differs, ret);
+    if (!differs)
+        return err;
+    lg_error_free(err);
+    return build_once(heap, &differs, ret);
 }
 
 void lg_heap_graph_free(struct lg_heap_graph *graph)
