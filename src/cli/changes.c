@@ -14,15 +14,17 @@ struct search {
     const struct lg_pictures *pictures;
     const struct lg_comparison *comparison;
     const struct lg_changes_query *query;
-    uint32_t *top;    // [rows] the row that each is told with
-    uint32_t *number; // [rows] of those that are told: index of the change
-    double *at;       // [pictures]
-    size_t count;     // pictures
+    uint32_t *top;     // [rows] the row that each is told with
+    uint32_t *number;  // [rows] of those that are told: index of the change
+    uint32_t *picture; // [count] of each point
+    double *at;        // [count]
+    size_t count;      // points
 };
 static void search_deinit(struct search *search)
 {
     free(search->top);
     free(search->number);
+    free(search->picture);
     free(search->at);
 }
 
@@ -49,18 +51,32 @@ static void choose(struct search *search)
     }
 }
 
+static bool choose_points(struct search *search)
+{
+    enum { POINTS = 512 };
+    size_t pictures = search->comparison->pictures;
+    search->count = pictures < POINTS ? pictures : POINTS;
+    search->picture = calloc(search->count + 1, sizeof(*search->picture));
+    search->at = calloc(search->count + 1, sizeof(*search->at));
+    if (!search->picture || !search->at)
+        return false;
+    for (size_t k = 0; k < search->count; k++) {
+        size_t picture = k == 0 ? 0 : k * (pictures - 1) / (search->count - 1);
+        search->picture[k] = (uint32_t)picture;
+        search->at[k] = search->pictures->taken.at[picture].at;
+    }
+    return true;
+}
+
 static bool begin(struct search *search, struct lg_changes *ret)
 {
     size_t rows = search->comparison->rows.len, told = 0;
-    search->count = search->comparison->pictures;
     search->top = calloc(rows + 1, sizeof(*search->top));
     search->number = calloc(rows + 1, sizeof(*search->number));
-    search->at = calloc(search->count + 1, sizeof(*search->at));
-    if (!search->top || !search->number || !search->at)
+    if (!search->top || !search->number || !choose_points(search))
         return false;
-    for (size_t k = 0; k < search->count; k++)
-        search->at[k] = search->pictures->taken.at[k].at;
     choose(search);
+    ret->points = search->count;
     for (uint32_t i = 0; i < rows; i++)
         told += search->top[i] == i;
     ret->numbers = calloc(told + 1, 2 * search->count * sizeof(*ret->numbers));
@@ -87,8 +103,8 @@ static void sum_up(const struct search *search, struct lg_changes *changes)
         if (top == LG_NO_ROW)
             continue;
         uint64_t *counts = changes->numbers + 2 * search->count * search->number[top];
-        for (uint32_t k = 0; k < search->count; k++) {
-            struct lg_amount amount = lg_row_at(&search->comparison->rows.at[i], k);
+        for (size_t k = 0; k < search->count; k++) {
+            struct lg_amount amount = lg_row_at(&search->comparison->rows.at[i], search->picture[k]);
             counts[k] += top == i ? amount.count : 0;
             counts[search->count + k] += amount.size;
         }
@@ -156,7 +172,9 @@ struct lg_error *lg_changes_find(const struct lg_pictures *pictures,
                                  const struct lg_comparison *comparison,
                                  const struct lg_changes_query *query, struct lg_changes *ret)
 {
-    _cleanup_(search_deinit) struct search search = { pictures, comparison, query, NULL, NULL, NULL, 0 };
+    _cleanup_(search_deinit) struct search search = { .pictures = pictures,
+                                                      .comparison = comparison,
+                                                      .query = query };
     if (!begin(&search, ret))
         return &lg_no_memory;
     sum_up(&search, ret);

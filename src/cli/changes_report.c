@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/trend.h"
 #include "cli/pictures.h"
 #include "cli/support.h"
 #include "util/error.h"
@@ -10,10 +11,12 @@
 enum { SHOWN = 8 }; // More pictures than that have no column each in text.
 
 static const struct lg_column target_columns[] = {
-    { "kind", "", LG_CELL_TEXT },     { "pid", "", LG_CELL_COUNT },     { "path", "", LG_CELL_TEXT },
-    { "runtime", "", LG_CELL_TEXT },  { "provider", "", LG_CELL_TEXT }, { "taken", "", LG_CELL_TEXT },
-    { "pause_ms", "", LG_CELL_REAL }, { "at", "", LG_CELL_REAL },       { "count", "", LG_CELL_COUNT },
-    { "size", "", LG_CELL_BYTES },
+    { "kind", "", LG_CELL_TEXT },        { "pid", "", LG_CELL_COUNT },
+    { "path", "", LG_CELL_TEXT },        { "runtime", "", LG_CELL_TEXT },
+    { "provider", "", LG_CELL_TEXT },    { "taken", "", LG_CELL_TEXT },
+    { "pause_ms", "", LG_CELL_REAL },    { "at", "", LG_CELL_REAL },
+    { "count", "", LG_CELL_COUNT },      { "size", "", LG_CELL_BYTES },
+    { "counts_dead", "", LG_CELL_BOOL },
 };
 static const struct lg_table_spec target_spec =
     LG_TABLE_SPEC("targets", target_columns, LG_TABLE_HIDDEN);
@@ -29,8 +32,9 @@ struct layout {
     const struct lg_pictures *pictures;
     struct lg_report *report;
     bool holders;
-    size_t count; // pictures
-    bool each;    // A column for each of them.
+    size_t count;  // points of the series
+    bool each;     // A column for each of them.
+    uint32_t last; // picture
     struct lg_column *columns;
     size_t used;
 };
@@ -94,7 +98,7 @@ static const struct lg_table_spec *lay_out(struct layout *layout, bool main)
     layout->columns = lg_report_alloc(layout->report, MOST * sizeof(*layout->columns));
     if (!spec || !layout->columns)
         return NULL;
-    layout->each = layout->count > 2 && layout->count <= SHOWN;
+    layout->each = layout->count > 2 && layout->count <= SHOWN && !layout->pictures->is_watch;
     add_ends(layout);
     for (size_t k = 0; k < layout->count && layout->each; k++)
         add_numbered(layout, k);
@@ -107,7 +111,8 @@ static const struct lg_table_spec *lay_out(struct layout *layout, bool main)
     add_column(layout,
                (struct lg_column){ "", layout->holders ? "What, and what holds it" : "Class Name",
                                    LG_CELL_TEXT, -1, LG_COL_TEXT_ONLY });
-    add_json(layout, "series", LG_CELL_TABLE);
+    if (!layout->pictures->is_watch)
+        add_json(layout, "series", LG_CELL_TABLE);
     *spec = (struct lg_table_spec){ layout->holders ? "holders" : "types", layout->columns, layout->used,
                                     main ? LG_TABLE_MAIN : 0 };
     return spec;
@@ -174,7 +179,7 @@ static void add_series(struct layout *layout, struct lg_table *table, const stru
 static void add_row(struct layout *layout, struct lg_table *table, const struct lg_change *change)
 {
     size_t last = layout->count - 1;
-    struct lg_amount from = lg_row_at(change->row, 0), to = lg_row_at(change->row, (uint32_t)last);
+    struct lg_amount from = lg_row_at(change->row, 0), to = lg_row_at(change->row, layout->last);
     bool graph = layout->pictures->graph, rated = layout->count > 2;
     lg_cell_number(table, change->counts[0]);
     lg_cell_number(table, change->counts[last]);
@@ -199,7 +204,8 @@ static void add_row(struct layout *layout, struct lg_table *table, const struct 
     real_or_null(table, rated, change->confidence);
     add_sure(table, change);
     add_label(layout, table, change, state_of(change, last));
-    add_series(layout, table, change);
+    if (!layout->pictures->is_watch)
+        add_series(layout, table, change);
 }
 
 // ---- tables ----
@@ -207,16 +213,20 @@ static void add_row(struct layout *layout, struct lg_table *table, const struct 
 static void add_title(const struct layout *layout, const struct lg_changes_query *query, size_t count)
 {
     char text[LG_COMMAS_SIZE];
-    const char *what = layout->holders ? "holders" : "types";
+    const char *what = layout->holders ? "holder" : "type", *many = count == 1 ? "" : "s",
+               *one = count == 1 ? "s" : "";
+    const char *first = query->growing      ? "the fastest"
+                        : layout->count > 2 ? "what grows steadily"
+                                            : "the most grown";
+    if (query->growing && layout->count < LG_TREND_LEAST)
+        return;
     lg_report_line(layout->report, "%s", "");
     if (count == 0)
-        lg_report_line(layout->report, "No %s %s.", what, query->growing ? "grow steadily" : "differ");
-    else if (query->growing)
-        lg_report_line(layout->report, "%s %s grow steadily, the fastest first:", lg_commas(text, count),
-                       what);
+        lg_report_line(layout->report, "No %s %s.", what, query->growing ? "grows steadily" : "differs");
     else
-        lg_report_line(layout->report, "%s %s differ, %s first:", lg_commas(text, count), what,
-                       layout->count > 2 ? "what grows steadily" : "the most grown");
+        lg_report_line(layout->report, "%s %s%s %s%s%s, %s first:", lg_commas(text, count), what, many,
+                       query->growing ? "grow" : "differ", one, query->growing ? " steadily" : "",
+                       first);
 }
 
 static struct lg_error *add_table(const struct lg_pictures *pictures,
@@ -226,11 +236,12 @@ static struct lg_error *add_table(const struct lg_pictures *pictures,
     struct layout layout = { .pictures = pictures,
                              .report = report,
                              .holders = comparison == &pictures->holders,
-                             .count = pictures->taken.len };
+                             .last = comparison->pictures - 1 };
     _cleanup_(lg_changes_deinit) struct lg_changes changes = { 0 };
     struct lg_error *err = lg_changes_find(pictures, comparison, query, &changes);
     if (err)
         return err;
+    layout.count = changes.points;
     bool main = layout.holders == (query->by == LG_CHANGES_HOLDERS);
     const struct lg_table_spec *spec = lay_out(&layout, main);
     if (!spec)
@@ -266,8 +277,8 @@ static void add_target(struct lg_table *table, const struct lg_picture_about *ab
 
 static void add_targets(const struct lg_pictures *pictures, struct lg_report *report)
 {
-    struct lg_table *table = lg_report_table(report, &target_spec);
-    for (size_t i = 0; i < pictures->taken.len; i++)
+    struct lg_table *table = pictures->is_watch ? NULL : lg_report_table(report, &target_spec);
+    for (size_t i = 0; table && i < pictures->taken.len; i++)
         add_target(table, &pictures->taken.at[i]);
     const struct lg_amount *from = &pictures->taken.at[0].total,
                            *to = &pictures->taken.at[pictures->taken.len - 1].total;
@@ -284,7 +295,7 @@ static void add_note(const struct lg_pictures *pictures, const struct lg_picture
     for (size_t i = 0; i < note->of.len && len + 16 < sizeof(list); i++)
         len +=
             (size_t)snprintf(list + len, sizeof(list) - len, "%s%u", i ? ", " : "", note->of.at[i] + 1);
-    bool all = note->of.len == pictures->taken.len;
+    bool all = note->of.len == pictures->taken.len || pictures->is_watch;
     lg_report_incomplete(report, "%s%s%s", all ? "" : list, all ? "" : ": ", note->sentence);
 }
 

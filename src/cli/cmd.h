@@ -33,6 +33,7 @@ extern const struct lg_command lg_cmd_retained;
 extern const struct lg_command lg_cmd_info;
 extern const struct lg_command lg_cmd_snapshot;
 extern const struct lg_command lg_cmd_vadump;
+extern const struct lg_command lg_cmd_watch;
 
 // What `help NAME` and `NAME --help` say.
 LG_MUST_CHECK struct lg_error *lg_help_about(const struct lg_command *command, struct lg_report **ret);

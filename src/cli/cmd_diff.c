@@ -50,9 +50,10 @@ static struct lg_error *take(struct lg_session *session, const struct lg_args *a
                              struct lg_pictures *pictures)
 {
     const struct lg_target_options options = lg_target_options_parse(args);
+    bool is_taken;
     struct lg_error *err = lg_session_open(session, spec, &options);
     if (!err)
-        err = lg_session_judge(session, lg_pictures_take(pictures, session), "try again");
+        err = lg_pictures_take(pictures, session, "try again", &is_taken);
     lg_session_close(session);
     return lg_error_context(err, "'%s'", spec);
 }
@@ -60,7 +61,7 @@ static struct lg_error *take(struct lg_session *session, const struct lg_args *a
 static struct lg_error *take_all(struct lg_session *session, const struct lg_args *args,
                                  struct lg_pictures *pictures)
 {
-    bool prompting = lg_session_target(session) != NULL;
+    bool prompting = lg_session_target(session) != NULL, is_taken;
     _cleanup_(end_session) struct lg_session *beside = prompting ? lg_session_new() : NULL;
     struct lg_error *err = prompting && !beside ? &lg_no_memory : NULL;
     if (!err && beside)
@@ -68,8 +69,7 @@ static struct lg_error *take_all(struct lg_session *session, const struct lg_arg
     for (size_t i = 0; i < lg_args_count(args) && !err; i++)
         err = take(beside ? beside : session, args, lg_args_at(args, i), pictures);
     if (!err && prompting)
-        err = lg_session_judge(session, lg_pictures_take(pictures, session),
-                               "'refresh' takes another copy");
+        err = lg_pictures_take(pictures, session, "'refresh' takes another copy", &is_taken);
     return err;
 }
 

@@ -19,10 +19,12 @@ struct whole {
     bool counts_dead;               // Because it is asked for, or because nothing is known to be dead.
     struct lg_retained_group *live; // [type_count] by type
     uint32_t type_count;
+    struct lg_holders *holders; // NULL: not asked for
 };
 static void whole_deinit(struct whole *whole)
 {
     free(whole->live);
+    lg_holders_free(whole->holders);
 }
 
 // ---- looking ----
@@ -122,9 +124,9 @@ static bool add_types(struct lg_pictures *pictures, const struct whole *whole)
 
 // ---- holders ----
 
-static struct lg_error *add_lines(struct lg_pictures *pictures, const struct whole *whole,
-                                  const struct lg_holders *holders)
+static struct lg_error *add_lines(struct lg_pictures *pictures, const struct whole *whole)
 {
+    const struct lg_holders *holders = whole->holders;
     struct lg_routes *routes = holders->routes;
     size_t count = routes->all.len;
     struct lg_error *err = NULL;
@@ -164,12 +166,8 @@ static bool add_dead(struct lg_pictures *pictures, const struct whole *whole)
 
 static struct lg_error *add_holders(struct lg_pictures *pictures, const struct whole *whole)
 {
-    _cleanup_(lg_holders_freep) struct lg_holders *holders = NULL;
-    struct lg_error *err = lg_holders_find(whole->reach, whole->roots, whole->retention, &holders);
-    if (err)
-        return err;
     lg_comparison_begin(&pictures->holders);
-    err = add_lines(pictures, whole, holders);
+    struct lg_error *err = add_lines(pictures, whole);
     bool ok =
         (!whole->counts_dead || add_dead(pictures, whole)) && lg_comparison_end(&pictures->holders);
     return err ? err : ok ? NULL : &lg_no_memory;
@@ -235,20 +233,30 @@ static bool add_notes(struct lg_pictures *pictures, struct lg_session *session,
     return ok;
 }
 
-struct lg_error *lg_pictures_take(struct lg_pictures *pictures, struct lg_session *session)
+static struct lg_error *count(struct lg_pictures *pictures, struct lg_session *session,
+                              const struct whole *whole)
+{
+    if (!add_types(pictures, whole))
+        return &lg_no_memory;
+    struct lg_error *err = pictures->graph ? add_holders(pictures, whole) : NULL;
+    if (err)
+        return err;
+    bool ok = add_about(pictures, session, whole->counts_dead) && add_notes(pictures, session, whole);
+    return ok ? NULL : &lg_no_memory;
+}
+
+struct lg_error *lg_pictures_take(struct lg_pictures *pictures, struct lg_session *session,
+                                  const char *hint, bool *is_taken_ret)
 {
     _cleanup_(whole_deinit) struct whole whole = { 0 };
     struct lg_error *err = look(pictures, session, &whole);
     if (!err)
         err = find_live(&whole);
-    if (!err && !add_types(pictures, &whole))
-        err = &lg_no_memory;
     if (!err && pictures->graph)
-        err = add_holders(pictures, &whole);
-    if (!err
-        && (!add_about(pictures, session, whole.counts_dead) || !add_notes(pictures, session, &whole)))
-        err = &lg_no_memory;
-    return err;
+        err = lg_holders_find(whole.reach, whole.roots, whole.retention, &whole.holders);
+    err = lg_session_judge(session, err, hint);
+    *is_taken_ret = !err;
+    return err ? err : lg_session_judge(session, count(pictures, session, &whole), hint);
 }
 
 void lg_pictures_deinit(struct lg_pictures *pictures)

@@ -23,9 +23,10 @@ struct lg_picture_note {
 };
 
 struct lg_pictures {
-    bool graph;   // With what retains and holds.
-    bool all;     // Dead objects count, too.
-    bool by_time; // `at` is told in minutes.
+    bool graph;    // With what retains and holds.
+    bool all;      // Dead objects count, too.
+    bool by_time;  // `at` is told in minutes.
+    bool is_watch; // Told again and again: without what each picture had.
     struct lg_comparison types, holders;
     LG_VEC(struct lg_picture_about) taken;
     LG_VEC(struct lg_picture_note) notes;
@@ -33,10 +34,10 @@ struct lg_pictures {
 };
 void lg_pictures_deinit(struct lg_pictures *pictures);
 
-// Counts what is open in a session. An error leaves a picture that is not complete: nothing is to be
-// asked any more.
-LG_MUST_CHECK struct lg_error *lg_pictures_take(struct lg_pictures *pictures,
-                                                struct lg_session *session);
+// Counts what is open in a session. `hint` is for lg_session_judge(). After an error there is no such
+// picture; if it is set all the same, there is half of one, and nothing is to be asked any more.
+LG_MUST_CHECK struct lg_error *lg_pictures_take(struct lg_pictures *pictures, struct lg_session *session,
+                                                const char *hint, bool *is_taken_ret);
 
 // ---- what is told of them ----
 
@@ -53,12 +54,13 @@ struct lg_changes_query {
 // A row that changed between the first and the last picture.
 struct lg_change {
     const struct lg_row *row;
-    const uint64_t *counts; // [pictures] of its own
-    const uint64_t *sizes;  // [pictures] with what went along below it
+    const uint64_t *counts; // [points] of its own
+    const uint64_t *sizes;  // [points] with what went along below it
     bool grows;
     double confidence, count_rate, size_rate; // of three pictures and more
 };
 struct lg_changes {
+    size_t points;                // Pictures; of very many not all, but the first and the last.
     LG_VEC(struct lg_change) all; // That grow steadily and fastest, or that changed most, first.
     uint64_t *numbers;            // What the series are made of.
 };

@@ -236,6 +236,7 @@ struct watched {
     struct lg_runner *runner;
     const struct lg_command *command;
     const struct lg_args *args;
+    void *memory;
     bool in_place, refresh;
 };
 
@@ -265,6 +266,26 @@ static struct lg_error *run_round(void *data, FILE *out)
     return lg_runner_flush(out);
 }
 
+static bool is_over(void *data)
+{
+    const struct watched *watched = data;
+    return watched->command->is_over && watched->command->is_over(watched->memory);
+}
+
+static struct lg_error *parse_watch(const struct lg_runner *runner, const struct lg_command *command,
+                                    const struct lg_args *args, struct lg_watch *ret)
+{
+    if (command->watches && lg_args_has(args, "steps") && lg_session_target(runner->session))
+        return lg_error_new(LG_ERR_USAGE, "option '-steps': standard input is the prompt's");
+    if (command->watches)
+        return lg_watch_parse(args, ret);
+    unsigned seconds;
+    struct lg_error *err = lg_watch_seconds(args, &seconds);
+    if (!err)
+        ret->every_ms = 1000 * (uint64_t)seconds;
+    return err;
+}
+
 static struct lg_error *watch(struct lg_runner *runner, const struct lg_command *command,
                               const struct lg_args *args)
 {
@@ -274,9 +295,10 @@ static struct lg_error *watch(struct lg_runner *runner, const struct lg_command 
                             .in_place = watched.in_place,
                             .spaced = !runner->json,
                             .round = run_round,
+                            .is_over = is_over,
                             .data = &watched };
-    struct lg_error *err = lg_watch_seconds(args, &how.seconds);
-    void *memory = err ? NULL : command->remember();
+    struct lg_error *err = parse_watch(runner, command, args, &how);
+    void *memory = watched.memory = err ? NULL : command->remember();
     if (!err && !memory)
         err = &lg_no_memory;
     lg_session_remember(runner->session, memory);
@@ -290,7 +312,8 @@ static struct lg_error *watch(struct lg_runner *runner, const struct lg_command 
 
 static bool is_watched(const struct lg_command *command, const struct lg_args *args)
 {
-    return command->remember && lg_args_has(args, "watch") && !lg_args_has(args, "help");
+    bool asked = command->watches || (command->remember && lg_args_has(args, "watch"));
+    return asked && !lg_args_has(args, "help");
 }
 
 static struct lg_error *watch_into(struct lg_runner *how, const struct lg_command *command,

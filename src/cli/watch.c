@@ -1,6 +1,7 @@
 #include "cli/watch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,22 @@ struct lg_error *lg_watch_seconds(const struct lg_args *args, unsigned *ret)
     return NULL;
 }
 
+struct lg_error *lg_watch_parse(const struct lg_args *args, struct lg_watch *ret)
+{
+    enum { EVERY_MS = 30000, LEAST_MS = 100 };
+    ret->every_ms = lg_args_number(args, "every", EVERY_MS);
+    ret->for_ms = lg_args_number(args, "for", 0);
+    ret->rounds = lg_args_number(args, "rounds", 0);
+    ret->by_lines = lg_args_has(args, "steps");
+    if (ret->by_lines && lg_args_has(args, "every"))
+        return lg_error_new(LG_ERR_USAGE, "options '-every' and '-steps' exclude each other");
+    if (ret->every_ms < LEAST_MS || ret->every_ms > LG_WATCH_SECONDS_MAX * UINT64_C(1000))
+        return lg_error_new(LG_ERR_USAGE, "option '-every': %d ms to 24 h are possible", LEAST_MS);
+    if ((lg_args_has(args, "for") && !ret->for_ms) || (lg_args_has(args, "rounds") && !ret->rounds))
+        return lg_error_new(LG_ERR_USAGE, "no round at all is no watch");
+    return NULL;
+}
+
 static int64_t now_ms(void)
 {
     struct timespec now;
@@ -34,6 +51,21 @@ static void sleep_until(int64_t end_ms)
     int64_t left;
     while (!lg_cancelled() && (left = end_ms - now_ms()) > 0)
         nanosleep(&(struct timespec){ .tv_nsec = 1000000 * (left < LOOK_MS ? left : LOOK_MS) }, NULL);
+}
+
+// False when standard input has ended, or somebody has had enough.
+static bool await_line(void)
+{
+    struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+    char c = 0;
+    while (!lg_cancelled()) {
+        int ready = poll(&in, 1, LOOK_MS);
+        if (ready > 0 && (read(STDIN_FILENO, &c, 1) != 1 || c == '\n'))
+            return c == '\n';
+        if (ready < 0 && errno != EINTR)
+            return false;
+    }
+    return false;
 }
 
 // ---- a terminal (ECMA-48) ----
@@ -108,23 +140,40 @@ static struct lg_error *end(struct lg_error *err)
 {
     if (err && lg_error_kind(err) != LG_ERR_CANCELLED)
         return err;
-    if (lg_cancel_flag != SIGINT)
-        return err ? err : &lg_was_cancelled;
+    if (lg_cancelled() && lg_cancel_flag != SIGINT)
+        return &lg_was_cancelled;
     lg_cancel_flag = 0;
     return NULL;
 }
 
+// Waits for the next round, if there is to be one.
+static bool await_round(const struct lg_watch *watch, uint64_t done, int64_t first, int64_t last)
+{
+    int64_t every = (int64_t)watch->every_ms, next = first;
+    if (!watch->by_lines)
+        next += ((last - first) / every + 1) * every;
+    bool over = (watch->rounds && done >= watch->rounds)
+                || (watch->for_ms && !watch->by_lines && next - first > (int64_t)watch->for_ms)
+                || (watch->is_over && watch->is_over(watch->data));
+    if (over)
+        return false;
+    if (watch->by_lines)
+        return await_line();
+    sleep_until(next);
+    return !lg_cancelled();
+}
+
 struct lg_error *lg_watch(const struct lg_watch *watch)
 {
-    struct lg_error *err = NULL;
+    int64_t first = now_ms(), last;
+    uint64_t done = 0;
+    struct lg_error *err;
     if (watch->in_place)
         begin_painting(watch->out);
-    for (size_t number = 0; !err && !lg_cancelled(); number++) {
-        int64_t start = now_ms();
-        err = print_round(watch, number);
-        if (!err)
-            sleep_until(start + (int64_t)watch->seconds * 1000);
-    }
+    do {
+        last = now_ms();
+        err = print_round(watch, done++);
+    } while (!err && await_round(watch, done, first, last));
     if (watch->in_place)
         end_painting(watch->out);
     return end(err);

@@ -1,10 +1,13 @@
-"""`linger diff`: what an app says that it did between two pictures is what differs, whatever the pictures are, and nothing else does."""
+"""`linger diff` and `linger watch`: what an app says that it did between two pictures is what differs, whatever the pictures are, and nothing else does."""
+import json
 import os
+import signal
+import subprocess
 
 import pytest
 
 import test_schema
-from lab import older
+from lab import clean_environment, older, process_state
 
 CACHE = "static OrderCache.orders -> Dictionary values"
 OF_APP = ("Order", "Session", "Ticket", "Churned")
@@ -60,7 +63,8 @@ def story(lab):
     story.tell("orders 500", "tickets 7", "garbage 50")
     story.second = story.core("second")
     story.tell("orders 500")
-    return story
+    yield story
+    story.app.kill()
 
 
 def test_counts_are_exact_and_the_holder_is_named(lab, story):
@@ -123,7 +127,7 @@ def test_the_same_differs_in_nothing(lab, story):
         report = diff(lab, one, other)
         assert report["types"] == [] and report["holders"] == [] and report["before"] == report["after"] > 0
     text = lab.linger("diff", story.second, of_core).out
-    assert "No holders differ." in text and "No types differ." in text
+    assert "No holder differs." in text and "No type differs." in text
 
 
 def test_another_run_differs_in_what_the_app_says(lab, story):
@@ -172,3 +176,115 @@ def test_older_runtimes(lab, name, mode):
     top = report["holders"][0]
     assert (top["type"], top["name"], top["growth_count"], top["growth_size"]) == ("Order", CACHE, 300, 300 * story.order)
     story.app.kill()
+
+
+# ---- watch ----
+
+
+class Watch:
+    """A linger that takes a round for each line it is sent, and one to begin with."""
+
+    def __init__(self, lab, *words):
+        self.process = subprocess.Popen([str(lab.linger_program), "watch", *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, env=clean_environment())
+
+    def step(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def round(self):
+        return test_schema.check(json.loads(self.process.stdout.readline()))
+
+    def end(self):
+        """Standard input ends; the rest of what it says."""
+        if not self.process.stdin.closed:
+            self.process.stdin.close()
+        out, err = self.process.stdout.read(), self.process.stderr.read()
+        assert self.process.wait(timeout=60) == 0, err
+        return out, err
+
+
+@pytest.fixture(scope="module")
+def growing(lab):
+    story = Story(lab, suffix="-watched")
+    yield story
+    story.app.kill()
+
+
+def test_a_watch_tells_what_grows_per_step_and_what_holds_it(lab, growing):
+    watch = Watch(lab, growing.app.pid, "-steps", "-graph", "--json")
+    rounds = [watch.round()]
+    for number in range(5):
+        growing.tell("orders 70", f"garbage {500 * (number % 2)}")
+        watch.step()
+        rounds.append(watch.round())
+    out, err = watch.end()
+    assert out == "" and [r["round"] for r in rounds] == [1, 2, 3, 4, 5, 6] and {r["unit"] for r in rounds} == {"step"}
+    assert rounds[0]["holders"] == rounds[1]["holders"] == rounds[1]["types"] == []
+    for after in rounds[2:]:
+        top = after["holders"][0]
+        assert (top["type"], top["name"], top["grows"]) == ("Order", CACHE, True)
+        assert (top["before_count"], top["growth_count"]) == (1000, 70 * (after["round"] - 1))
+        assert (top["count_rate"], top["size_rate"]) == (70, 70 * growing.order)
+        assert top["confidence"] == pytest.approx(1 - 0.5 ** (after["round"] - 1))
+        assert not [row for row in after["types"] if row["type"] == "Ticket"]
+        assert at(after, "types", type="Order")["growth_count"] == 70 * (after["round"] - 1)
+    assert growing.app.is_running() and process_state(growing.app.pid) == "S"
+
+
+def test_a_watch_without_the_graph_counts_all_objects_by_type(lab, growing):
+    watch = Watch(lab, growing.app.pid, "-steps", "--json", "-type", "Order")
+    rounds = [watch.round()]
+    for _ in range(3):
+        growing.tell("orders 40")
+        watch.step()
+        rounds.append(watch.round())
+    watch.end()
+    last = rounds[-1]
+    assert "holders" not in last and last["counts_dead"] and any("-graph" in sentence for sentence in last["incomplete"])
+    order = at(last, "types", type="Order")
+    assert (order["growth_count"], order["count_rate"], order["after_retained"]) == (120, 40, None)
+
+
+def test_what_does_not_grow_is_not_told(lab, growing):
+    watch = Watch(lab, growing.app.pid, "-steps", "-graph")
+    for number in range(4):
+        growing.tell(f"garbage {300 * (number % 2)}")
+        watch.step()
+    out, _ = watch.end()
+    assert out.count("Round ") == 5 and out.count("No holder grows steadily.") == out.count("No type grows steadily.") == 3
+
+
+def test_ctrl_c_ends_a_watch_with_what_there_is_and_nothing_is_left(lab, growing):
+    watch = Watch(lab, growing.app.pid, "-every", "1h")
+    first = watch.process.stdout.readline()
+    assert first.startswith("Round 1, ") and " objects, " in first
+    watch.process.send_signal(signal.SIGINT)
+    out, err = watch.end()
+    assert "told from the third round on" in out and growing.app.is_running()
+    assert lab.linger("watch", growing.app.pid, "-every", "100ms", "-rounds", "2").out.count("Round ") == 2
+
+
+def test_the_end_of_the_process_is_told_with_the_table_so_far(lab):
+    story = Story(lab, suffix="-ends")
+    watch = Watch(lab, story.app.pid, "-steps", "-graph", "--json")
+    watch.round()
+    for _ in range(2):
+        story.tell("orders 100")
+        watch.step()
+        before = watch.round()
+    story.app.kill()
+    watch.step()
+    last = watch.round()
+    assert watch.process.wait(timeout=60) == 0  # By itself: standard input is still open.
+    out, err = watch.end()
+    assert f"process {story.app.pid} has ended: this is of the 3 rounds before" in last["incomplete"]
+    assert last["round"] == 3 and last["holders"] == before["holders"] != [] and last["types"] == before["types"] and out == ""
+
+
+def test_what_cannot_be_watched_is_refused(lab, story):
+    assert "only what runs can be watched" in lab.linger("watch", story.second, status=2).err
+    for words, what in [(["-every", "1ms"], "100 ms"), (["-rounds", "0"], "no round"), (["-steps", "-every", "1s"], "exclude"), (["-for", "soon"], "duration")]:
+        assert what in lab.linger("watch", story.app.pid, *words, status=2).err
+    assert "standard input is the prompt's" in lab.linger("open", story.app.pid, "-c", "watch -steps", status=2).err
+    assert lab.linger("open", story.app.pid, "-c", "watch -every 100ms -rounds 3 -graph").out.count("Round ") == 3
