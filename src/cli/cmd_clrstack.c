@@ -33,7 +33,7 @@ struct printer {
     struct lg_report *report;
     struct lg_heap *heap;
     struct lg_clr *clr;
-    struct lg_dac *dac;
+    struct lg_session *session;
     struct lg_table *table;
     bool refs;
 };
@@ -162,25 +162,17 @@ static void report_stack(const struct printer *printer, const struct lg_managed_
 static struct lg_error *report_thread(const struct printer *printer,
                                       const struct lg_managed_thread *thread)
 {
-    _cleanup_(lg_dac_stack_deinit) struct lg_dac_stack stack = { .cut = NULL };
+    _cleanup_(lg_told_stack_deinit) struct lg_told_stack told = { .missing = NULL };
     unsigned wanted = LG_DAC_FRAMES | (printer->refs ? LG_DAC_REFS : 0);
-    if (!thread->thread || !thread->stack_high) {
-        begin_thread(printer, thread, "its registers or its stack are not known");
-        lg_cell_table(printer->table, &frame_spec);
-        return NULL;
-    }
-    struct lg_error *err = lg_dac_stack_read(printer->dac, thread->os_id, thread->stack_low,
-                                             thread->stack_high, wanted, &stack);
-    enum lg_error_kind kind = err ? lg_error_kind(err) : LG_ERR_OS;
-    if (err && kind != LG_ERR_CORRUPT && kind != LG_ERR_UNSUPPORTED)
+    struct lg_error *err = lg_session_stack(printer->session, thread, wanted, &told);
+    if (err)
         return err;
-    if (!err) {
-        report_stack(printer, thread, &stack);
+    if (!told.missing) {
+        report_stack(printer, thread, &told.stack);
         return NULL;
     }
-    begin_thread(printer, thread, lg_error_message(err)); // The others may well have theirs.
+    begin_thread(printer, thread, told.missing); // The others may well have theirs.
     lg_cell_table(printer->table, &frame_spec);
-    lg_error_free(err);
     return NULL;
 }
 
@@ -213,8 +205,8 @@ static struct lg_error *check_args(const struct lg_args *args)
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
                             struct lg_report **ret)
 {
-    struct lg_dac *dac;
-    struct lg_error *err = lg_session_dac(session, &dac);
+    const char *dac;
+    struct lg_error *err = lg_session_stacks_by(session, &dac);
     if (err)
         return err;
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("clrstack");
@@ -223,9 +215,10 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     struct printer printer = { .report = report,
                                .heap = lg_session_heap(session),
                                .clr = lg_session_clr(session),
-                               .dac = dac,
+                               .session = session,
                                .refs = lg_args_has(args, "gc") };
-    lg_report_fact_text(report, "dac", lg_dac_path(dac));
+    lg_report_fact_text(report, "dac", dac);
+    lg_report_nameless(report, printer.clr, "threads");
     err = report_threads(&printer, args);
     if (err)
         return err;
@@ -268,7 +261,6 @@ const struct lg_command lg_cmd_clrstack = {
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .without_objects = true,
-    .reads = "the stacks of threads",
     .check = check_args,
     .run = run,
 };

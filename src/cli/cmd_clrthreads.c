@@ -132,6 +132,7 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     if (!report)
         return &lg_no_memory;
     write_head(report, clr);
+    lg_report_nameless(report, clr, "threads");
     struct lg_table *table = lg_report_table(report, &spec);
     for (size_t i = 0; i < count; i++) {
         struct lg_object object;
@@ -159,7 +160,6 @@ const struct lg_command lg_cmd_clrthreads = {
     .details = details,
     .needs = LG_NEEDS_HEAP,
     .without_objects = true,
-    .reads = "the stacks and registers of threads",
     .check = check_args,
     .run = run,
 };

@@ -4,6 +4,7 @@
 #include "cli/cmd.h"
 #include "cli/dumpobj.h"
 #include "cli/load_contexts.h"
+#include "cli/support.h"
 
 static const struct lg_column context_columns[] = {
     { "address", "Address", LG_CELL_ADDRESS, 12 },
@@ -121,6 +122,7 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
         if (err)
             return err;
     } else {
+        lg_report_nameless(report, clr, "load contexts");
         report_all(clr, report, &contexts);
     }
     if (lg_report_failed(report))
@@ -151,7 +153,6 @@ const struct lg_command lg_cmd_dumpalc = {
     .summary = "the AssemblyLoadContexts: which are to be unloaded and still here",
     .details = details,
     .needs = LG_NEEDS_HEAP,
-    .reads = "values of fields",
     .check = check_args,
     .run = run,
 };

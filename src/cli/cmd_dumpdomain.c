@@ -121,7 +121,6 @@ const struct lg_command lg_cmd_dumpdomain = {
     .summary = "the assemblies, and the load context that each is in",
     .details = details,
     .needs = LG_NEEDS_HEAP,
-    .reads = "the domains of the runtime",
     .without_objects = true,
     .check = check_args,
     .run = run,

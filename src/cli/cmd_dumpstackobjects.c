@@ -34,7 +34,9 @@ struct listing {
 static void add_word(struct listing *l, uint64_t word, uint64_t slot, const char *name)
 {
     struct lg_object object;
+    // What was collected may still look like an object, in memory that is free by now.
     if (!lg_heap_segment_at(l->heap, word) || !lg_heap_object_at(l->heap, word, &object)
+        || !lg_heap_object_containing(l->heap, word, &object) || object.address != word
         || object.type->flags & LG_TYPE_FREE)
         return;
     const char *type = lg_clr_type_name(l->clr, object.type);
@@ -165,7 +167,6 @@ const struct lg_command lg_cmd_dumpstackobjects = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
-    .reads = "the stacks of threads",
     .check = check_args,
     .run = run,
 };

@@ -274,7 +274,6 @@ const struct lg_command lg_cmd_finalizequeue = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
-    .reads = "the finalization queues",
     .check = check_args,
     .run = run,
 };

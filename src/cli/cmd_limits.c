@@ -24,10 +24,11 @@ struct subject {
     struct lg_limits_place place;
     struct lg_target *target;
     struct lg_clr *clr;
-    const char *dac;            // As lg_clr_options has it.
-    int pid;                    // Of a live process.
-    char problem[PROBLEM_TEXT]; // "" none
-    char version[32];           // As files tell it; "" unknown
+    struct lg_snapshot *snapshot; // The target, if it is one.
+    const char *dac;              // As lg_clr_options has it.
+    int pid;                      // Of a live process.
+    char problem[PROBLEM_TEXT];   // "" none
+    char version[32];             // As files tell it; "" unknown
 };
 
 static void subject_deinit(struct subject *subject)
@@ -143,9 +144,22 @@ static struct lg_error *open_process(struct subject *subject, int pid)
     return err || subject->about.is_dotnet ? err : look_from_outside(subject, pid);
 }
 
+static struct lg_error *open_snapshot(struct subject *subject, const char *path)
+{
+    struct lg_error *err = lg_snapshot_open(path, &subject->snapshot);
+    if (err)
+        return err;
+    subject->target = lg_snapshot_target(subject->snapshot);
+    err = lg_snapshot_clr(subject->snapshot, &subject->clr);
+    subject->about.clr = subject->clr;
+    return err;
+}
+
 static struct lg_error *open_spec(struct subject *subject, const char *spec)
 {
     int pid = 0;
+    if (lg_session_is_snapshot(spec))
+        return open_snapshot(subject, spec);
     struct lg_error *err = lg_target_resolve(spec, &pid);
     if (!err && pid > 0)
         return open_process(subject, pid);
@@ -161,10 +175,18 @@ static struct lg_error *use_session(struct subject *subject, const struct lg_ses
     if (!target)
         return lg_error_new(LG_ERR_USAGE, "expected a target: a PID, the name of a .NET process, or a "
                                           "core file; 'linger ps' lists processes");
+    subject->snapshot = (struct lg_snapshot *)lg_session_snapshot(session);
     subject->about.target = target;
     subject->about.clr = lg_session_clr(session);
     subject->about.is_dotnet = true;
     return target->kind == LG_TARGET_PROCESS ? open_place(subject, target->pid) : NULL;
+}
+
+struct lg_error *lg_limits_of_session(const struct lg_session *session, struct lg_limits *ret)
+{
+    _cleanup_(subject_deinit) struct subject subject = { .place = { -1, -1 } };
+    struct lg_error *err = use_session(&subject, session);
+    return err ? err : lg_limits_read(&subject.about, ret);
 }
 
 static const char *taken_text(const struct timespec *time, char buf[40])
@@ -182,10 +204,12 @@ static void set_target(const struct subject *subject, struct lg_report *report)
     char taken[40];
     const struct lg_target *target = subject->target;
     const struct lg_clr_info *info = subject->clr ? lg_clr_info(subject->clr) : NULL;
-    bool is_core = target && target->kind == LG_TARGET_CORE;
     struct lg_report_target about = {
         .cow_bytes = -1, // Nothing was copied.
-        .kind = is_core ? "core" : "process",
+        .kind = !target                              ? "process"
+                : target->kind == LG_TARGET_CORE     ? "core"
+                : target->kind == LG_TARGET_SNAPSHOT ? "snapshot"
+                                                     : "process",
         .pid = target ? target->pid : subject->pid,
         .path = target ? target->path : NULL,
         .pause_ms = -1,
@@ -227,10 +251,10 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     _cleanup_(subject_deinit) struct subject subject = { .dac = lg_args_text(args, "dac"),
                                                          .place = { -1, -1 } };
     struct lg_error *err = spec ? open_spec(&subject, spec) : use_session(&subject, session);
-    if (err)
-        return err;
     struct lg_limits limits = { .arena = { NULL } };
-    err = lg_limits_read(&subject.about, &limits);
+    if (!err)
+        err = subject.snapshot ? lg_snapshot_limits(subject.snapshot, &limits)
+                               : lg_limits_read(&subject.about, &limits);
     if (err)
         return err;
     const struct lg_clr_info *info = subject.about.clr ? lg_clr_info(subject.about.clr) : NULL;

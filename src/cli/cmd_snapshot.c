@@ -2,7 +2,9 @@
 #include <inttypes.h>
 
 #include "cli/cmd.h"
+#include "cli/limits_report.h"
 #include "cli/retained.h"
+#include "picture/picture.h"
 
 static struct lg_error *check_args(const struct lg_args *args)
 {
@@ -47,6 +49,40 @@ static struct lg_error *find_all(struct lg_session *session, struct lg_arena *ar
     return err;
 }
 
+// What is told of the process around its heap. What cannot be known has a reason instead.
+struct surroundings {
+    struct lg_picture *picture;
+    struct lg_limits limits;
+    struct lg_error *no_dac, *no_picture, *no_limits;
+};
+
+static void surroundings_deinit(struct surroundings *s)
+{
+    lg_picture_free(s->picture);
+    lg_limits_deinit(&s->limits);
+    lg_error_free(s->no_dac);
+    lg_error_free(s->no_picture);
+    lg_error_free(s->no_limits);
+}
+
+static const char *reason(const struct lg_error *err)
+{
+    return err ? lg_error_message(err) : NULL;
+}
+
+static void look_around(struct lg_session *session, struct surroundings *s,
+                        struct lg_snapshot_source *ret)
+{
+    s->no_dac = lg_session_dac(session, &ret->dac);
+    s->no_picture = lg_session_picture(session, !ret->contents, &s->picture);
+    s->no_limits = lg_limits_of_session(session, &s->limits);
+    ret->no_dac = reason(s->no_dac);
+    ret->no_picture = reason(s->no_picture);
+    ret->no_limits = reason(s->no_limits);
+    ret->picture = s->picture;
+    ret->limits = &s->limits;
+}
+
 static void report_figures(struct lg_report *report, const char *path,
                            const struct lg_snapshot_figures *figures)
 {
@@ -71,11 +107,14 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     struct lg_snapshot_figures figures;
     struct lg_summary summary = { 0 };
     struct lg_arena arena = { 0 };
+    _cleanup_(surroundings_deinit) struct surroundings surroundings = { .picture = NULL };
     struct lg_error *err = check_args(args);
     if (!err && lg_session_snapshot(session))
         err = lg_error_new(LG_ERR_USAGE, "the target is a snapshot already");
     if (!err)
         err = find_all(session, &arena, &summary, &source);
+    if (!err)
+        look_around(session, &surroundings, &source);
     if (!err)
         err = lg_snapshot_write(&source, path, &figures);
     lg_vec_free(&summary.rows);
@@ -117,6 +156,7 @@ const struct lg_command lg_cmd_snapshot = {
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .writes_file = true,
+    .looks = true,
     .check = check_args,
     .run = run,
 };

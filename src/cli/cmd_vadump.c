@@ -125,7 +125,9 @@ static struct lg_error *take(struct lg_session *session, const struct lg_args *a
         return &lg_no_memory;
     struct lg_error *err =
         lg_args_count(args) > 0 ? open_target(session, args, taking) : look_again(session, taking);
-    const struct lg_picture_options options = { detail };
+    const struct lg_picture_options options = { .detail = detail };
+    if (!err && lg_session_snapshot(session))
+        return lg_session_picture(session, false, &taking->picture);
     if (!err)
         err = lg_picture_make(taking->live ? taking->sight : NULL, lg_session_target(session),
                               lg_session_clr(session), &options, &taking->picture);

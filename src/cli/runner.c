@@ -178,8 +178,6 @@ static struct lg_error *check_needs(const struct lg_runner *runner, const struct
         return lg_error_new(LG_ERR_USAGE, "only of use at the prompt of 'open' or 'attach'");
     if (command->needs == LG_NEEDS_HEAP && !lg_session_heap(runner->session))
         return lg_error_new(LG_ERR_USAGE, "no target is open; 'open' or 'attach' one");
-    if (command->reads && lg_session_snapshot(runner->session))
-        return lg_error_new(LG_ERR_UNSUPPORTED, "a snapshot does not hold %s", command->reads);
     if (command->needs != LG_NEEDS_HEAP || command->without_objects)
         return NULL;
     const char *missing = lg_clr_info(lg_session_clr(runner->session))->heap_missing;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/runner.h"
+#include "picture/picture.h"
 #include "target/live.h"
 
 struct lg_session {
@@ -26,8 +27,9 @@ struct lg_session {
     struct lg_retention *retention;
     char *dac_file; // As lg_session_use_dac() has it.
 
-    void *memory;   // Borrowed from the runner.
-    FILE *listener; // The same; NULL: nobody.
+    void *memory;           // Borrowed from the runner.
+    FILE *listener;         // The same; NULL: nobody.
+    struct lg_sight *sight; // Of a process that is looked at; else NULL.
     struct lg_pauses pauses;
     const char *_Atomic doing; // NULL: whatever the command does itself.
 };
@@ -106,6 +108,7 @@ void lg_session_free(struct lg_session *session)
         return;
     close_target(session);
     free(session->dac_file);
+    lg_sight_free(session->sight);
     pthread_mutex_destroy(&session->lock);
     free(session);
 }
@@ -239,20 +242,51 @@ static struct lg_error *open_snapshot(struct lg_session *session, const char *pa
 }
 
 // Digits are a PID, whatever files there are.
-static bool is_snapshot(const char *spec)
+bool lg_session_is_snapshot(const char *spec)
 {
     return spec[strspn(spec, "0123456789")] && lg_snapshot_is_one(spec);
+}
+
+static struct lg_error *open_live_or_core(struct lg_session *session, const char *spec,
+                                          const struct lg_target_options *options,
+                                          const struct lg_live_watch *watch)
+{
+    int pid;
+    struct lg_error *err = lg_target_resolve(spec, &pid);
+    if (err)
+        return err;
+    pthread_mutex_lock(&session->lock);
+    err = pid > 0 ? lg_live_open_as(pid, options, watch, &session->target)
+                  : lg_core_open_below(spec, options->sysroot, &session->target);
+    pthread_mutex_unlock(&session->lock);
+    return err;
+}
+
+// The look is the first thing of each copy, a retaken one too.
+static struct lg_error *open_looked_at(struct lg_session *session, const char *spec,
+                                       const struct lg_target_options *options)
+{
+    const struct lg_live_watch watch = { lg_sight_stopped, session->sight, LG_AFTER_COPY };
+    return open_live_or_core(session, spec, options, &watch);
+}
+
+static struct lg_error *open_any(struct lg_session *session, const char *spec,
+                                 const struct lg_target_options *options)
+{
+    pthread_mutex_lock(&session->lock);
+    struct lg_error *err = lg_target_open(spec, options, &session->target);
+    pthread_mutex_unlock(&session->lock);
+    return err;
 }
 
 struct lg_error *lg_session_open(struct lg_session *session, const char *spec,
                                  const struct lg_target_options *options)
 {
     begin(session);
-    if (is_snapshot(spec))
+    if (lg_session_is_snapshot(spec))
         return open_snapshot(session, spec);
-    pthread_mutex_lock(&session->lock);
-    struct lg_error *err = lg_target_open(spec, options, &session->target);
-    pthread_mutex_unlock(&session->lock);
+    struct lg_error *err =
+        session->sight ? open_looked_at(session, spec, options) : open_any(session, spec, options);
     return err ? err : open_heap_or_close(session);
 }
 
@@ -273,30 +307,14 @@ struct lg_error *lg_session_refresh(struct lg_session *session)
     return err ? err : open_heap_or_close(session);
 }
 
-static struct lg_error *open_live_or_core(struct lg_session *session, const char *spec,
-                                          const struct lg_target_options *options,
-                                          const struct lg_live_watch *watch)
-{
-    int pid;
-    if (is_snapshot(spec))
-        return lg_error_new(LG_ERR_UNSUPPORTED,
-                            "snapshot '%s' does not hold the memory picture of its process", spec);
-    struct lg_error *err = lg_target_resolve(spec, &pid);
-    if (err)
-        return err;
-    pthread_mutex_lock(&session->lock);
-    err = pid > 0 ? lg_live_open_with(pid, watch, &session->target)
-                  : lg_core_open_below(spec, options->sysroot, &session->target);
-    pthread_mutex_unlock(&session->lock);
-    return err;
-}
-
 struct lg_error *lg_session_open_watched(struct lg_session *session, const char *spec,
                                          const struct lg_target_options *options, bool managed,
                                          const struct lg_live_watch *watch, char **why_ret)
 {
     begin(session);
     *why_ret = NULL;
+    if (lg_session_is_snapshot(spec))
+        return open_snapshot(session, spec);
     struct lg_error *err = open_live_or_core(session, spec, options, watch);
     if (!err && managed) {
         session->doing = "reading the runtime";
@@ -445,6 +463,28 @@ struct lg_error *lg_session_dac(struct lg_session *session, struct lg_dac **ret)
 {
     session->doing = "starting the DAC";
     struct lg_error *err = lg_clr_dac(session->clr, ret);
+    session->doing = NULL;
+    return err;
+}
+
+struct lg_error *lg_session_look(struct lg_session *session)
+{
+    if (!session->sight)
+        session->sight = lg_sight_new();
+    return session->sight ? NULL : &lg_no_memory;
+}
+
+struct lg_error *lg_session_picture(struct lg_session *session, bool nameless, struct lg_picture **ret)
+{
+    const struct lg_picture_options options = { .nameless = nameless, .detail = true };
+    bool live = session->target->kind == LG_TARGET_PROCESS;
+    if (session->snapshot)
+        return lg_snapshot_picture(session->snapshot, ret);
+    if (live && !session->sight)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "the process was not looked at before it was copied");
+    session->doing = "looking at its memory";
+    struct lg_error *err =
+        lg_picture_make(live ? session->sight : NULL, session->target, session->clr, &options, ret);
     session->doing = NULL;
     return err;
 }

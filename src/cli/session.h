@@ -15,6 +15,7 @@
 #include "target/target.h"
 
 struct lg_session;
+struct lg_picture; // picture/picture.h
 
 // No target yet.
 struct lg_session *lg_session_new(void);
@@ -25,6 +26,11 @@ LG_DEFINE_FREEP(lg_session)
 // under way, for a few seconds at most. After an error there is no target.
 LG_MUST_CHECK struct lg_error *lg_session_open(struct lg_session *session, const char *spec,
                                                const struct lg_target_options *options);
+
+// Processes that are opened from now on are looked at while they stand still, for lg_session_picture().
+LG_MUST_CHECK struct lg_error *lg_session_look(struct lg_session *session);
+// Whether lg_session_open() would take it for a snapshot.
+bool lg_session_is_snapshot(const char *spec);
 
 // The same of a target that is open already; takes it, after an error too.
 LG_MUST_CHECK struct lg_error *lg_session_adopt(struct lg_session *session, struct lg_target *target);
@@ -109,6 +115,18 @@ struct lg_report_target lg_session_about(const struct lg_session *session, char 
 // Says in a report what it is about, and what its target could not tell. The shell and the prompt do it
 // for every command.
 void lg_session_describe(const struct lg_session *session, struct lg_report *report);
+
+// The memory picture of the target, in detail: of a process only after lg_session_look(). `nameless`:
+// without the names of threads.
+LG_MUST_CHECK struct lg_error *lg_session_picture(struct lg_session *session, bool nameless,
+                                                  struct lg_picture **ret);
+
+// The stack of a managed thread as the DAC tells it, or told when the snapshot was taken.
+LG_MUST_CHECK struct lg_error *lg_session_stack(struct lg_session *session,
+                                                const struct lg_managed_thread *thread, unsigned wanted,
+                                                struct lg_told_stack *ret);
+// Which DAC that is; the error says why there is none.
+LG_MUST_CHECK struct lg_error *lg_session_stacks_by(struct lg_session *session, const char **path_ret);
 
 // How often a live target has been stopped since the session began, and for how long in all.
 struct lg_pauses {

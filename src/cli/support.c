@@ -215,6 +215,15 @@ char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread,
     return known ? lg_object_string(clr, &object, "_name", max) : NULL;
 }
 
+void lg_report_nameless(struct lg_report *report, struct lg_clr *clr, const char *what)
+{
+    if (lg_clr_target(clr)->has_no_values)
+        lg_report_incomplete(report,
+                             "the names of %s are unknown: they are strings, and the snapshot was taken "
+                             "without --contents",
+                             what);
+}
+
 const char *lg_object_generation(const struct lg_heap *heap, uint64_t address)
 {
     const struct lg_segment *segment = lg_heap_segment_at(heap, address);

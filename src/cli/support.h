@@ -51,6 +51,8 @@ LG_MUST_CHECK struct lg_error *lg_object_require(struct lg_heap *heap, uint64_t 
 // What the program calls a thread (Thread.Name), at most `max` chars of it, owned; NULL: it has no name.
 // The kernel's name of it is cut to 15 bytes, and no core has it.
 char *lg_thread_name(struct lg_clr *clr, const struct lg_managed_thread *thread, size_t max);
+// Says of a snapshot without strings that the names of `what` are not known.
+void lg_report_nameless(struct lg_report *report, struct lg_clr *clr, const char *what);
 const char *lg_object_generation(const struct lg_heap *heap, uint64_t address); // NULL: in no segment
 
 // ---- statistics by type ----

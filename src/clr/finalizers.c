@@ -7,6 +7,7 @@
 // checked: array <= fill[0] <= ... <= fill[6] <= end, and of a believable size (reference clr.md B.2,
 // D.4, measured; dotnet/runtime src/coreclr/gc/gcpriv.h, CFinalize).
 #include "clr/gc_vars.h"
+#include "clr/stored.h"
 
 enum { FILLS = LG_GC_FILLS, ARRAY = LG_GC_FILL_ARRAY, END = LG_GC_FILL_END, WORDS = LG_GC_FILL_WORDS };
 enum { BYTES_MAX = 512 << 20 }; // Of one queue: 64 Mi objects, more than any process has.
@@ -65,8 +66,8 @@ static struct lg_error *read_queues(struct lg_clr *clr)
 struct lg_error *lg_clr_finalizer_queues(struct lg_clr *clr, const struct lg_finalizer_queue **ret,
                                          size_t *count_ret)
 {
-    if (clr->stored)
-        return lg_error_new(LG_ERR_UNSUPPORTED, "a snapshot does not hold the finalization queues");
+    if (clr->stored && clr->stored->no_finalizers)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "%s", clr->stored->no_finalizers);
     if (!clr->finalizers_read) {
         clr->finalizers.len = 0;
         struct lg_error *missing = lg_clr_gc_needed(clr);

@@ -16,6 +16,7 @@
 
 #include "clr/gc_vars.h"
 #include "clr/memory.h"
+#include "clr/stored.h"
 
 enum {
     SCAN_HEAP = 0x8000, // Bytes of a gc_heap that are looked through: it had 13.5 KiB.
@@ -159,6 +160,9 @@ bool lg_clr_last_gc(struct lg_clr *clr, double *ret)
 {
     struct lg_gc_clock clock;
     struct timespec monotonic, now;
+    *ret = clr->stored ? clr->stored->last_gc : 0;
+    if (clr->stored)
+        return clr->stored->has_last_gc;
     if (clr->target->kind != LG_TARGET_PROCESS || !has_our_clock(clr->target->pid))
         return false;
     struct lg_error *err = lg_clr_gc_clock(clr, &clock);

@@ -51,8 +51,8 @@ static struct lg_error *add_free(struct lg_clr *clr, size_t heap, struct lg_gc_c
 struct lg_error *lg_clr_gc_committed(struct lg_clr *clr, struct lg_gc_committed *ret)
 {
     struct lg_gc_committed sum = { 0 };
-    if (clr->stored && !clr->stored->has_committed)
-        return lg_error_new(LG_ERR_UNSUPPORTED, "it was when the snapshot was taken");
+    if (clr->stored && clr->stored->no_committed)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "%s", clr->stored->no_committed);
     if (clr->stored) {
         *ret = clr->stored->committed;
         return NULL;

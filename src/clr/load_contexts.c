@@ -67,7 +67,9 @@ void lg_clr_domain(struct lg_clr *clr, struct lg_domain *ret)
 {
     const struct lg_offsets *off = &clr->off;
     uint64_t name;
-    *ret = (struct lg_domain){ 0 };
+    *ret = clr->stored ? clr->stored->domain : (struct lg_domain){ 0 };
+    if (clr->stored)
+        return;
     if (off->AppDomain_FriendlyName == LG_NO_OFFSET
         || off->SystemDomain_GlobalLoaderAllocator == LG_NO_OFFSET) {
         lg_told_domain(clr, ret);

@@ -1,5 +1,6 @@
 #include "clr/stored.h"
 
+#include <elf.h>
 #include <string.h>
 
 #include "clr/types_priv.h"
@@ -47,6 +48,27 @@ static struct lg_error *gather_types(struct lg_clr *clr, struct lg_stored *ret)
             return err;
         }
     }
+    return NULL;
+}
+
+static int by_method_table(const void *a, const void *b)
+{
+    const struct lg_stored_type *x = a, *y = b;
+    return (x->type.mt > y->type.mt) - (x->type.mt < y->type.mt);
+}
+
+// Which type was met first is chance: walks are parallel.
+static struct lg_error *sort_types(struct lg_clr *clr, struct lg_stored *ret)
+{
+    (void)clr; // As the other parts have it.
+    for (size_t i = 0; i < ret->types.len; i++) {
+        if (!lg_vec_push(&ret->numbers, 0))
+            return &lg_no_memory;
+    }
+    if (ret->types.len > 1)
+        qsort(ret->types.at, ret->types.len, sizeof(*ret->types.at), by_method_table);
+    for (size_t i = 0; i < ret->types.len; i++)
+        ret->numbers.at[ret->types.at[i].type.id] = (uint32_t)i;
     return NULL;
 }
 
@@ -111,6 +133,17 @@ static struct lg_error *gather_modules(struct lg_clr *clr, struct lg_stored *ret
         ok_; \
     })
 
+// Why something is not known is told with the rest. Frees the error.
+static struct lg_error *keep_reason(struct lg_stored *stored, struct lg_error *err, const char **ret)
+{
+    if (!err || lg_error_kind(err) == LG_ERR_NO_MEMORY)
+        return err;
+    const char *why = lg_error_message(err);
+    *ret = lg_arena_copy(&stored->texts, why, strlen(why));
+    lg_error_free(err);
+    return *ret ? NULL : &lg_no_memory;
+}
+
 static struct lg_error *gather_heap(struct lg_clr *clr, struct lg_stored *ret)
 {
     size_t segments, heaps, contexts, threads, handles;
@@ -128,13 +161,49 @@ static struct lg_error *gather_heap(struct lg_clr *clr, struct lg_stored *ret)
         || !COPY(&ret->contexts, context, contexts) || !COPY(&ret->threads, thread, threads)
         || !COPY(&ret->handles, handle, handles))
         return &lg_no_memory;
-    for (size_t i = 0; i < threads; i++)
-        ret->threads.at[i].thread = NULL;
     lg_clr_thread_counts(clr, &ret->counts);
-    err = lg_clr_gc_committed(clr, &ret->committed);
-    ret->has_committed = !err;
-    lg_error_free(err);
+    return keep_reason(ret, lg_clr_gc_committed(clr, &ret->committed), &ret->no_committed);
+}
+
+static bool leads_into_heap(const struct lg_stored *stored, uint64_t word)
+{
+    for (size_t i = 0; i < stored->segments.len; i++) {
+        const struct lg_segment *segment = &stored->segments.at[i];
+        if (word >= segment->start && word < segment->end)
+            return true;
+    }
+    return false;
+}
+
+// Registers may hold values: only what could be a reference is kept.
+static struct lg_error *gather_os_threads(struct lg_clr *clr, struct lg_stored *ret)
+{
+    const struct lg_target *target = lg_clr_target(clr);
+    ret->machine = target->machine ? target->machine : EM_X86_64;
+    for (size_t i = 0; i < target->threads.len; i++) {
+        struct lg_thread thread = target->threads.at[i];
+        for (unsigned r = 0; r < LG_REGISTERS; r++) {
+            if (!lg_target_register_name(target, r) || !leads_into_heap(ret, thread.registers[r]))
+                thread.registers[r] = 0;
+        }
+        if (!lg_vec_push(&ret->os_threads, thread))
+            return &lg_no_memory;
+    }
+    for (size_t i = 0; i < ret->threads.len; i++) {
+        const struct lg_thread *thread = ret->threads.at[i].thread;
+        ret->threads.at[i].thread = thread ? &ret->os_threads.at[thread - target->threads.at] : NULL;
+    }
     return NULL;
+}
+
+static struct lg_error *gather_finalizers(struct lg_clr *clr, struct lg_stored *ret)
+{
+    const struct lg_finalizer_queue *queues;
+    size_t count = 0;
+    struct lg_error *err = lg_clr_finalizer_queues(clr, &queues, &count);
+    if (err)
+        return keep_reason(ret, err, &ret->no_finalizers);
+    return COPY(&ret->finalizers, queues, count) ? NULL : &lg_no_memory;
 }
 
 // The same thread, in another list.
@@ -174,6 +243,8 @@ static struct lg_error *gather_native(struct lg_clr *clr, struct lg_stored *ret)
 {
     const struct lg_native_heap *heaps;
     size_t count;
+    lg_clr_domain(clr, &ret->domain);
+    ret->has_last_gc = lg_clr_last_gc(clr, &ret->last_gc);
     struct lg_error *err = lg_clr_native_heaps(clr, &heaps, &count);
     if (!err && !COPY(&ret->native_heaps, heaps, count))
         err = &lg_no_memory;
@@ -183,7 +254,8 @@ static struct lg_error *gather_native(struct lg_clr *clr, struct lg_stored *ret)
 struct lg_error *lg_stored_gather(struct lg_clr *clr, struct lg_stored *ret)
 {
     static struct lg_error *(*const parts[])(struct lg_clr *, struct lg_stored *) = {
-        gather_heap, gather_statics, gather_types, gather_names, gather_modules, gather_native,
+        gather_heap, gather_os_threads, gather_finalizers, gather_statics, gather_types,
+        sort_types,  gather_names,      gather_modules,    gather_native,
     };
     struct lg_stored stored = { .info = *lg_clr_info(clr) };
     for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
@@ -201,6 +273,10 @@ void lg_stored_deinit(struct lg_stored *stored)
 {
     for (size_t i = 0; i < stored->types.len; i++)
         lg_vec_free(&stored->types.at[i].fields);
+    lg_arena_free(&stored->texts);
+    lg_vec_free(&stored->numbers);
+    lg_vec_free(&stored->os_threads);
+    lg_vec_free(&stored->finalizers);
     lg_vec_free(&stored->segments);
     lg_vec_free(&stored->gc_heaps);
     lg_vec_free(&stored->contexts);
@@ -254,8 +330,11 @@ static struct lg_error *put_lists(struct lg_clr *clr, struct lg_stored *stored)
     TAKE(&clr->contexts, &stored->contexts);
     TAKE(&clr->threads, &stored->threads); // Where they are they stay: statics point there.
     TAKE(&clr->handles, &stored->handles);
+    TAKE(&clr->finalizers, &stored->finalizers);
     TAKE(&clr->native_heaps, &stored->native_heaps);
-    clr->handles_read = clr->native_heaps_read = true;
+    TAKE(&clr->target->threads, &stored->os_threads); // The same.
+    clr->target->machine = stored->machine;
+    clr->handles_read = clr->finalizers_read = clr->native_heaps_read = true;
     return lg_clr_statics_put(clr, stored->statics.at, stored->statics.len, stored->thread_roots.at,
                               stored->thread_roots.len, stored->statics_are_whole);
 }

@@ -26,21 +26,30 @@ struct lg_stored_module {
 };
 
 struct lg_stored {
+    struct lg_arena texts; // Of what is gathered, as far as the runtime does not keep them.
     struct lg_clr_info info;
     LG_VEC(struct lg_segment) segments;
     LG_VEC(struct lg_gc_heap) gc_heaps;
     LG_VEC(struct lg_alloc_context) contexts;
-    LG_VEC(struct lg_stored_type) types; // by lg_type.id
+    LG_VEC(struct lg_stored_type) types; // read: by lg_type.id; gathered: by method table
+    LG_VEC(uint32_t) numbers;            // gathered: in that list, by lg_type.id
     LG_VEC(struct lg_stored_name) names;
     LG_VEC(struct lg_stored_module) modules;
-    LG_VEC(struct lg_managed_thread) threads; // without registers
+    uint16_t machine;                    // as lg_target has it
+    LG_VEC(struct lg_thread) os_threads; // those of the target; of registers what leads into the heap
+    LG_VEC(struct lg_managed_thread) threads; // thread: of the list above
     struct lg_thread_counts counts;
     LG_VEC(struct lg_static) statics; // threads: of the list above
     bool statics_are_whole;
     LG_VEC(struct lg_thread_root) thread_roots;
     LG_VEC(struct lg_handle) handles;
+    LG_VEC(struct lg_finalizer_queue) finalizers;
+    const char *no_finalizers; // why they are not known; NULL: they are
+    struct lg_domain domain;
+    bool has_last_gc;
+    double last_gc; // seconds before the snapshot was taken
     LG_VEC(struct lg_native_heap) native_heaps;
-    bool has_committed;
+    const char *no_committed; // the same
     struct lg_gc_committed committed;
 };
 void lg_stored_deinit(struct lg_stored *stored);

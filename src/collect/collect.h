@@ -42,6 +42,19 @@ struct lg_root {
     const char *place; // "rbp-28", "rsi"; NULL: unknown.
 };
 
+// The stack of a thread, as the DAC tells it.
+struct lg_told_stack {
+    struct lg_dac_stack stack;
+    char *missing; // Why there is none; NULL: there is one. Owned.
+};
+void lg_told_stack_deinit(struct lg_told_stack *told);
+LG_MUST_CHECK struct lg_error *lg_told_stack_copy(const struct lg_told_stack *from,
+                                                  struct lg_told_stack *ret);
+// An error only if asking another thread is of no use either.
+LG_MUST_CHECK struct lg_error *lg_told_stack_read(struct lg_dac *dac,
+                                                  const struct lg_managed_thread *thread,
+                                                  unsigned wanted, struct lg_told_stack *ret);
+
 struct lg_roots {
     LG_VEC(struct lg_root) all; // By kind, then slot.
     bool is_missing_some;       // Roots may be missing: then nothing is known to be dead.

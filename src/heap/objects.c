@@ -55,7 +55,7 @@ bool lg_value_read(struct lg_target *target, unsigned element, uint64_t address,
 {
     uint32_t size = lg_element_size(element);
     *ret = 0;
-    if (target->has_no_values && !lg_element_is_reference(element))
+    if (!lg_element_is_reference(element) && !lg_target_knows(target, address, size))
         return false;
     return size > 0 && size <= sizeof(*ret) && lg_target_read_all(target, address, ret, size);
 }

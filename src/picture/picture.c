@@ -240,7 +240,9 @@ struct lg_error *lg_picture_make(struct lg_sight *sight, struct lg_target *targe
         return &lg_no_memory;
     if (picture->mappings.all.len == 0)
         return lg_error_new(LG_ERR_NOT_FOUND, "has no memory: it ended while it was being read");
-    struct lg_making making = { picture, target, clr, sight, options->detail, open_pagemap(target) };
+    struct lg_making making = {
+        picture, target, clr, sight, options->detail, options->nameless, open_pagemap(target)
+    };
     make(&making);
     lg_closep(&making.pagemap);
     lg_claims_deinit(&making.claims);

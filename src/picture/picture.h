@@ -117,7 +117,8 @@ LG_DEFINE_FREEP(lg_sight)
 void lg_sight_stopped(void *sight, int proc); // A later call replaces what an earlier one saw.
 
 struct lg_picture_options {
-    bool detail; // Owners of every name; else only as much as tells the categories apart.
+    bool nameless; // Threads have numbers only: what the kernel calls them is what the program does.
+    bool detail;   // Owners of every name; else only as much as tells the categories apart.
 };
 // Of a process that was opened with this sight, or (NULL) of a core. `clr` may be NULL.
 LG_MUST_CHECK struct lg_error *lg_picture_make(struct lg_sight *sight, struct lg_target *target,

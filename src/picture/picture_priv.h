@@ -52,7 +52,7 @@ struct lg_making {
     struct lg_target *target;
     struct lg_clr *clr; // NULL: none
     struct lg_sight *sight;
-    bool detail;
+    bool detail, nameless;
     int pagemap; // Of what is read; -1: none
     struct lg_claims claims;
     uint64_t difference; // Bytes, and mappings: between what pagemap and what smaps says of them.

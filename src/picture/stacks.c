@@ -72,7 +72,7 @@ static const struct lg_managed_thread *find_managed(struct lg_making *making, ui
 static const char *describe(struct lg_making *making, const struct lg_thread *thread)
 {
     const struct lg_managed_thread *managed = find_managed(making, thread->ns_tid);
-    const char *name = thread->name[0] ? thread->name : "without a name";
+    const char *name = thread->name[0] && !making->nameless ? thread->name : "without a name";
     return managed ? lg_making_format(making, "%u %.15s, managed %u", thread->tid, name, managed->id)
                    : lg_making_format(making, "%u %.15s", thread->tid, name);
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "snapshot/checksum.h"
@@ -199,6 +198,25 @@ static struct lg_error *damaged(const struct lg_chunk_file *file, const char *wh
     return lg_error_new(LG_ERR_CORRUPT, "snapshot '%s' is damaged: %s", file->path, what);
 }
 
+// Bytes are fetched, not mapped: a file that is cut while it is open, or a disk that fails, is then less
+// to read and no SIGBUS.
+static bool fetch(const struct lg_chunk_file *file, uint64_t offset, void *buf, size_t len)
+{
+    if (offset > file->size || len > file->size - offset)
+        return false;
+    if (file->bytes) {
+        memcpy(buf, file->bytes + offset, len);
+        return true;
+    }
+    for (size_t done = 0; done < len;) {
+        ssize_t n = pread(file->fd, (uint8_t *)buf + done, len - done, (off_t)(offset + done));
+        if (n <= 0 && !(n < 0 && errno == EINTR))
+            return false;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
 static int by_offset(const void *a, const void *b)
 {
     const struct lg_chunk *x = a, *y = b;
@@ -227,13 +245,13 @@ static struct lg_error *check_places(struct lg_chunk_file *file, uint64_t table)
 static struct lg_error *read_table(struct lg_chunk_file *file, uint32_t count, uint64_t table,
                                    uint64_t checksum)
 {
+    uint8_t bytes[LG_CHUNKS_MAX * LG_CHUNKS_ENTRY];
     size_t len = (size_t)count * LG_CHUNKS_ENTRY;
-    if (count > LG_CHUNKS_MAX || table < LG_CHUNKS_HEADER || table > file->size
-        || len > file->size - table)
+    if (count > LG_CHUNKS_MAX || table < LG_CHUNKS_HEADER || !fetch(file, table, bytes, len))
         return damaged(file, "its table of chunks lies outside the file");
-    struct lg_reader r = lg_reader(file->bytes + table, len);
-    if (lg_checksum(r.start, len) != checksum)
+    if (lg_checksum(bytes, len) != checksum)
         return damaged(file, "its table of chunks does not have the checksum that it should");
+    struct lg_reader r = lg_reader(bytes, len);
     for (uint32_t i = 0; i < count; i++) {
         struct lg_chunk chunk = { .id = lg_read_u32(&r) };
         lg_read_u32(&r);
@@ -248,79 +266,69 @@ static struct lg_error *read_table(struct lg_chunk_file *file, uint32_t count, u
 
 static struct lg_error *read_header(struct lg_chunk_file *file)
 {
-    struct lg_reader r = lg_reader(file->bytes, file->size);
+    uint8_t bytes[LG_CHUNKS_HEADER];
+    if (!fetch(file, 0, bytes, sizeof(bytes)))
+        return damaged(file, "it is cut short within its header");
+    struct lg_reader r = lg_reader(bytes, sizeof(bytes));
     const void *magic = lg_read_bytes(&r, 8);
     uint32_t version = lg_read_u32(&r), count = lg_read_u32(&r);
     uint64_t size = lg_read_u64(&r), table = lg_read_u64(&r), of_table = lg_read_u64(&r);
     uint64_t checksum = lg_read_u64(&r);
-    if (r.failed)
-        return damaged(file, "it is cut short within its header");
     if (memcmp(magic, LG_CHUNKS_MAGIC, 8) != 0)
         return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' is no snapshot of linger", file->path);
-    if (lg_checksum(file->bytes, 40) != checksum)
+    if (lg_checksum(bytes, 40) != checksum)
         return damaged(file, "its header does not have the checksum that it should");
     if (version != LG_CHUNKS_VERSION)
         return lg_error_new(LG_ERR_UNSUPPORTED,
                             "snapshot '%s' is of format version %u; this linger reads version %d",
                             file->path, version, LG_CHUNKS_VERSION);
     if (size != file->size)
-        return lg_error_new(LG_ERR_CORRUPT, "snapshot '%s' is damaged: it has %zu of %llu bytes",
-                            file->path, file->size, (unsigned long long)size);
+        return lg_error_new(LG_ERR_CORRUPT, "snapshot '%s' is damaged: it has %llu of %llu bytes",
+                            file->path, (unsigned long long)file->size, (unsigned long long)size);
     return read_table(file, count, table, of_table);
 }
 
-struct lg_error *lg_chunk_file_of(const char *name, const void *bytes, size_t size,
+// Takes `fd`; -1: `bytes` are the file.
+static struct lg_error *open_file(const char *name, int fd, const void *bytes, uint64_t size,
                                   struct lg_chunk_file **ret)
 {
     _cleanup_(lg_chunk_file_freep) struct lg_chunk_file *file = calloc(1, sizeof(*file));
-    if (!file || !(file->path = strdup(name)))
+    if (!file) {
+        lg_closep(&fd);
         return &lg_no_memory;
+    }
+    file->fd = fd;
     file->bytes = bytes;
     file->size = size;
-    struct lg_error *err = read_header(file);
+    file->path = strdup(name);
+    struct lg_error *err = file->path ? read_header(file) : &lg_no_memory;
     if (!err)
         *ret = lg_steal(file);
     return err;
 }
 
-static struct lg_error *map(const char *path, const uint8_t **bytes_ret, size_t *size_ret)
+struct lg_error *lg_chunk_file_of(const char *name, const void *bytes, size_t size,
+                                  struct lg_chunk_file **ret)
+{
+    return open_file(name, -1, bytes, size, ret);
+}
+
+struct lg_error *lg_chunk_file_open(const char *path, struct lg_chunk_file **ret)
 {
     struct stat st;
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0)
         return lg_error_os(errno, "open '%s'", path);
-    if (st.st_size < LG_CHUNKS_HEADER)
-        return lg_error_new(LG_ERR_CORRUPT,
-                            "snapshot '%s' is damaged: it is cut short within its header", path);
-    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (bytes == MAP_FAILED)
-        return lg_error_os(errno, "map '%s'", path);
-    *bytes_ret = bytes;
-    *size_ret = (size_t)st.st_size;
-    return NULL;
-}
-
-struct lg_error *lg_chunk_file_open(const char *path, struct lg_chunk_file **ret)
-{
-    const uint8_t *bytes;
-    size_t size;
-    struct lg_error *err = map(path, &bytes, &size);
-    if (err)
-        return err;
-    err = lg_chunk_file_of(path, bytes, size, ret);
-    if (err)
-        munmap((void *)bytes, size);
-    else
-        (*ret)->is_mapped = true;
-    return err;
+    return open_file(path, lg_steal_fd(&fd), NULL, (uint64_t)st.st_size, ret);
 }
 
 void lg_chunk_file_free(struct lg_chunk_file *file)
 {
     if (!file)
         return;
-    if (file->is_mapped)
-        munmap((void *)file->bytes, file->size);
+    for (size_t i = 0; i < file->chunks.len; i++)
+        free(file->chunks.at[i].kept);
+    lg_closep(&file->fd);
     lg_vec_free(&file->chunks);
     free(file->path);
     free(file);
@@ -336,36 +344,69 @@ bool lg_chunk_file_is_one(const char *path)
            && memcmp(magic, LG_CHUNKS_MAGIC, sizeof(magic)) == 0;
 }
 
-static struct lg_chunk *find(const struct lg_chunk_file *file, uint32_t id)
+static struct lg_error *find(const struct lg_chunk_file *file, uint32_t id, struct lg_chunk **ret)
 {
+    char name[5];
     for (size_t i = 0; i < file->chunks.len; i++) {
-        if (file->chunks.at[i].id == id)
-            return &file->chunks.at[i];
+        *ret = &file->chunks.at[i];
+        if ((*ret)->id == id)
+            return NULL;
     }
-    return NULL;
+    return lg_error_new(LG_ERR_CORRUPT, "snapshot '%s' has no chunk %s", file->path,
+                        lg_chunk_name(id, name));
 }
 
-bool lg_chunk_file_has(const struct lg_chunk_file *file, uint32_t id)
+static struct lg_error *bad_chunk(const struct lg_chunk_file *file, const struct lg_chunk *chunk,
+                                  const char *what)
 {
-    return find(file, id) != NULL;
+    char name[5];
+    return lg_error_new(LG_ERR_CORRUPT,
+                        "snapshot '%s' is damaged: chunk %s, %llu bytes from %llu on, %s", file->path,
+                        lg_chunk_name(chunk->id, name), (unsigned long long)chunk->size,
+                        (unsigned long long)chunk->offset, what);
 }
 
 struct lg_error *lg_chunk_read(struct lg_chunk_file *file, uint32_t id, struct lg_reader *ret)
 {
-    char name[5];
-    struct lg_chunk *chunk = find(file, id);
-    if (!chunk)
-        return lg_error_new(LG_ERR_CORRUPT, "snapshot '%s' has no chunk %s", file->path,
-                            lg_chunk_name(id, name));
-    const uint8_t *bytes = file->bytes + chunk->offset;
-    bool in_parts = chunk->checksum == 0;
-    if (!in_parts && !chunk->is_checked && lg_checksum(bytes, chunk->size) != chunk->checksum)
-        return lg_error_new(LG_ERR_CORRUPT,
-                            "snapshot '%s' is damaged: chunk %s, %llu bytes from %llu on, does not have "
-                            "the checksum that it should",
-                            file->path, lg_chunk_name(id, name), (unsigned long long)chunk->size,
-                            (unsigned long long)chunk->offset);
-    chunk->is_checked = true;
+    struct lg_chunk *chunk = NULL;
+    struct lg_error *err = find(file, id, &chunk);
+    if (err)
+        return err;
+    if (!file->bytes && !chunk->kept) {
+        chunk->kept = malloc(chunk->size ? chunk->size : 1);
+        if (!chunk->kept)
+            return &lg_no_memory;
+        if (!fetch(file, chunk->offset, chunk->kept, chunk->size)) {
+            free(lg_steal(chunk->kept));
+            return bad_chunk(file, chunk, "cannot be read whole");
+        }
+    }
+    const uint8_t *bytes = file->bytes ? file->bytes + chunk->offset : chunk->kept;
+    if (lg_checksum(bytes, chunk->size) != chunk->checksum)
+        return bad_chunk(file, chunk, "does not have the checksum that it should");
     *ret = lg_reader(bytes, chunk->size);
     return NULL;
+}
+
+void lg_chunk_drop(struct lg_chunk_file *file, uint32_t id)
+{
+    for (size_t i = 0; i < file->chunks.len; i++) {
+        if (file->chunks.at[i].id == id)
+            free(lg_steal(file->chunks.at[i].kept));
+    }
+}
+
+struct lg_error *lg_chunk_place(const struct lg_chunk_file *file, uint32_t id, struct lg_chunk_part *ret)
+{
+    struct lg_chunk *chunk = NULL;
+    struct lg_error *err = find(file, id, &chunk);
+    if (!err)
+        *ret = (struct lg_chunk_part){ file, chunk->offset, chunk->size };
+    return err;
+}
+
+bool lg_chunk_part_read(const struct lg_chunk_part *part, uint64_t offset, void *buf, size_t len)
+{
+    return offset <= part->size && len <= part->size - offset
+           && fetch(part->file, part->offset + offset, buf, len);
 }

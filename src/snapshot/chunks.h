@@ -2,8 +2,9 @@
 //
 //     header | chunk | chunk | … | table of chunks
 //
-// Writing goes to a temporary file beside the final one, which takes its name when it is whole. Reading
-// maps the file; a chunk is checked when it is first asked for.
+// Writing goes to a temporary file beside the final one, which takes its name when it is whole. Of a
+// file that is read a chunk is fetched and checked when it is asked for; one that is in parts, part by
+// part.
 #ifndef LG_SNAPSHOT_CHUNKS_H
 #define LG_SNAPSHOT_CHUNKS_H
 
@@ -18,7 +19,7 @@
     ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 
 enum {
-    LG_CHUNKS_VERSION = 1,
+    LG_CHUNKS_VERSION = 2,
     LG_CHUNKS_HEADER = 48,
     LG_CHUNKS_ENTRY = 32,
     LG_CHUNKS_MAX = 256,
@@ -61,13 +62,13 @@ LG_DEFINE_FREEP(lg_chunk_writer)
 struct lg_chunk {
     uint32_t id;
     uint64_t offset, size, checksum;
-    bool is_checked;
+    uint8_t *kept; // What was read of a file, or NULL.
 };
 struct lg_chunk_file {
-    char *path; // for errors
-    const uint8_t *bytes;
-    size_t size;
-    bool is_mapped; // else borrowed
+    char *path;           // for errors
+    int fd;               // -1: none
+    const uint8_t *bytes; // in its place, borrowed
+    uint64_t size;
     LG_VEC(struct lg_chunk) chunks;
 };
 // Does a file begin as a snapshot does?
@@ -78,11 +79,20 @@ LG_MUST_CHECK struct lg_error *lg_chunk_file_of(const char *name, const void *by
                                                 struct lg_chunk_file **ret);
 void lg_chunk_file_free(struct lg_chunk_file *file); // NULL is allowed
 LG_DEFINE_FREEP(lg_chunk_file)
-// Whether there is such a chunk.
-bool lg_chunk_file_has(const struct lg_chunk_file *file, uint32_t id);
-// The bytes of a chunk. Errors: there is none, it is damaged.
+// The bytes of a chunk, until it is dropped. Errors: there is none, it is damaged.
 LG_MUST_CHECK struct lg_error *lg_chunk_read(struct lg_chunk_file *file, uint32_t id,
                                              struct lg_reader *ret);
+void lg_chunk_drop(struct lg_chunk_file *file, uint32_t id);
+
+// A chunk whose parts have their own checksums. Thread-safe.
+struct lg_chunk_part {
+    const struct lg_chunk_file *file;
+    uint64_t offset, size;
+};
+LG_MUST_CHECK struct lg_error *lg_chunk_place(const struct lg_chunk_file *file, uint32_t id,
+                                              struct lg_chunk_part *ret);
+// False if it cannot be read.
+bool lg_chunk_part_read(const struct lg_chunk_part *part, uint64_t offset, void *buf, size_t len);
 // "HEAP"
 const char *lg_chunk_name(uint32_t id, char buf[5]);
 

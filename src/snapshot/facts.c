@@ -21,13 +21,6 @@ static void io_info(struct lg_table_io *io, struct lg_clr_info *info)
     LG_IO(io, info->mt_mask);
 }
 
-static void io_note(struct lg_table_io *io, const char **note, void *unused)
-{
-    (void)unused;
-    lg_io_string(io, note);
-    io->failed |= !*note;
-}
-
 void io_about(struct lg_table_io *io, void *data)
 {
     struct about_io *x = data;
@@ -45,8 +38,12 @@ void io_about(struct lg_table_io *io, void *data)
     LG_IO(io, about->figures.bytes);
     LG_IO(io, about->figures.references);
     LG_IO(io, about->figures.page_bytes);
+    uint64_t ms = x->last_gc > 0 ? (uint64_t)(x->last_gc * 1000) : 0;
+    LG_IO_BOOL(io, x->has_last_gc);
+    LG_IO(io, ms);
+    x->last_gc = (double)ms / 1000;
     io_info(io, &x->info);
-    LG_IO_VEC(io, &x->notes, io_note, NULL);
+    LG_IO_VEC(io, &x->notes, lg_io_sentence, NULL);
 }
 
 // ---- SEGM ----
@@ -197,9 +194,22 @@ static void io_modules(struct lg_table_io *io, void *data)
 
 // ---- THRD ----
 
-static void io_thread(struct lg_table_io *io, struct lg_managed_thread *thread, void *unused)
+static void io_os_thread(struct lg_table_io *io, struct lg_thread *thread, void *unused)
 {
     (void)unused;
+    LG_IO(io, thread->tid);
+    LG_IO(io, thread->ns_tid);
+    LG_IO_BOOL(io, thread->has_registers);
+    for (unsigned i = 0; thread->has_registers && i < LG_REGISTERS; i++)
+        LG_IO(io, thread->registers[i]);
+}
+
+static void io_thread(struct lg_table_io *io, struct lg_managed_thread *thread, void *data)
+{
+    const struct lg_stored *stored = data;
+    uint64_t number = thread->thread ? (uint64_t)(thread->thread - stored->os_threads.at) + 1 : 0;
+    LG_IO_MAX(io, number, stored->os_threads.len);
+    thread->thread = number ? &stored->os_threads.at[number - 1] : NULL;
     LG_IO(io, thread->address);
     LG_IO(io, thread->id);
     LG_IO(io, thread->os_id);
@@ -220,7 +230,9 @@ static void io_thread(struct lg_table_io *io, struct lg_managed_thread *thread, 
 static void io_threads(struct lg_table_io *io, void *data)
 {
     struct lg_stored *stored = data;
-    LG_IO_VEC(io, &stored->threads, io_thread, NULL);
+    LG_IO(io, stored->machine);
+    LG_IO_VEC(io, &stored->os_threads, io_os_thread, NULL);
+    LG_IO_VEC(io, &stored->threads, io_thread, stored);
     LG_IO(io, stored->counts.all);
     LG_IO(io, stored->counts.unstarted);
     LG_IO(io, stored->counts.background);
@@ -266,6 +278,36 @@ static void io_statics(struct lg_table_io *io, void *data)
     LG_IO_VEC(io, &stored->thread_roots, io_thread_root, stored);
 }
 
+// ---- FINQ, DOMA ----
+
+static void io_finalizer_queue(struct lg_table_io *io, struct lg_finalizer_queue *queue, void *unused)
+{
+    (void)unused;
+    LG_IO(io, queue->array);
+    for (size_t i = 0; i < sizeof(queue->fill) / sizeof(*queue->fill); i++)
+        LG_IO(io, queue->fill[i]);
+}
+
+static void io_finalizers(struct lg_table_io *io, void *data)
+{
+    struct lg_stored *stored = data;
+    LG_IO_VEC(io, &stored->finalizers, io_finalizer_queue, NULL);
+    lg_io_string(io, &stored->no_finalizers);
+}
+
+static void io_domain(struct lg_table_io *io, void *data)
+{
+    struct lg_stored *stored = data;
+    struct lg_domain *domain = &stored->domain;
+    LG_IO(io, domain->address);
+    lg_io_string(io, &domain->name);
+    LG_IO(io, domain->system_domain);
+    LG_IO(io, domain->loader_allocator);
+    LG_IO(io, domain->low_frequency_heap);
+    LG_IO(io, domain->high_frequency_heap);
+    LG_IO(io, domain->stub_heap);
+}
+
 // ---- HNDL, NHEA ----
 
 static void io_handle(struct lg_table_io *io, struct lg_handle *handle, void *unused)
@@ -300,7 +342,7 @@ static void io_native(struct lg_table_io *io, void *data)
 {
     struct lg_stored *stored = data;
     LG_IO_VEC(io, &stored->native_heaps, io_native_heap, NULL);
-    LG_IO_BOOL(io, stored->has_committed);
+    lg_io_string(io, &stored->no_committed);
     LG_IO(io, stored->committed.in_use);
     LG_IO(io, stored->committed.free);
     LG_IO(io, stored->committed.frozen);
@@ -313,9 +355,10 @@ static const struct {
     uint32_t id;
     lg_table_function *table;
 } tables[] = {
-    { CHUNK_SEGM, io_segments }, { CHUNK_TYPE, io_types },   { CHUNK_NAME, io_names },
-    { CHUNK_FIEL, io_fields },   { CHUNK_MODU, io_modules }, { CHUNK_THRD, io_threads },
-    { CHUNK_STAT, io_statics },  { CHUNK_HNDL, io_handles }, { CHUNK_NHEA, io_native },
+    { CHUNK_SEGM, io_segments },   { CHUNK_TYPE, io_types },   { CHUNK_NAME, io_names },
+    { CHUNK_FIEL, io_fields },     { CHUNK_MODU, io_modules }, { CHUNK_THRD, io_threads },
+    { CHUNK_STAT, io_statics },    { CHUNK_HNDL, io_handles }, { CHUNK_NHEA, io_native },
+    { CHUNK_FINQ, io_finalizers }, { CHUNK_DOMA, io_domain },
 };
 
 struct lg_error *facts_write(struct lg_chunk_writer *writer, struct lg_stored *stored)

@@ -42,24 +42,12 @@ static void io_root(struct lg_table_io *io, struct lg_root *root, void *data)
     lg_io_string(io, &root->place);
 }
 
-static void io_sentence(struct lg_table_io *io, char **sentence, void *unused)
-{
-    (void)unused;
-    const char *text = *sentence;
-    lg_io_string(io, &text);
-    if (io->is_writing)
-        return;
-    *sentence = strdup(text ? text : "");
-    if (!*sentence)
-        io->failed = io->no_memory = true;
-}
-
 void io_roots(struct lg_table_io *io, void *data)
 {
     struct roots_io *x = data;
     LG_IO_VEC(io, &x->roots->all, io_root, x);
     LG_IO_BOOL(io, x->roots->is_missing_some);
-    LG_IO_VEC(io, &x->roots->incomplete, io_sentence, NULL);
+    LG_IO_VEC(io, &x->roots->incomplete, lg_io_owned, NULL);
     io->failed |= x->roots->is_missing_some && x->roots->incomplete.len == 0;
 }
 
@@ -73,12 +61,13 @@ static void io_number(struct lg_table_io *io, uint64_t *number, void *unused)
 
 static void io_free_block(struct lg_table_io *io, struct lg_object *block, void *data)
 {
-    struct lg_clr *clr = data;
-    uint32_t type = block->type ? block->type->id : 0;
+    const struct stats_io *stats = data;
+    uint32_t type = io->is_writing ? stats->numbers[block->type->id] : 0;
     LG_IO(io, block->address);
     LG_IO(io, block->size);
     LG_IO(io, type);
-    block->type = lg_clr_type_at(clr, type);
+    if (!io->is_writing)
+        block->type = lg_clr_type_at(stats->clr, type);
     io->failed |= !block->type;
 }
 
@@ -99,7 +88,7 @@ void io_stats(struct lg_table_io *io, void *data)
     struct stats_io *stats = data;
     LG_IO_VEC(io, &stats->counts, io_number, NULL);
     LG_IO_VEC(io, &stats->sizes, io_number, NULL);
-    LG_IO_VEC(io, &stats->big_free, io_free_block, stats->clr);
+    LG_IO_VEC(io, &stats->big_free, io_free_block, stats);
     io_walk(io, &stats->walk);
     io->failed |= stats->counts.len != stats->sizes.len || stats->counts.len > UINT32_MAX;
 }

@@ -2,27 +2,22 @@
 #include "snapshot/snapshot_priv.h"
 #include "util/search.h"
 
-static void io_memo(struct lg_table_io *io, struct memo *memo, void *unused)
+static void io_memo(struct lg_table_io *io, struct memo *memo, void *end_data)
 {
-    (void)unused;
-    LG_IO(io, memo->address);
+    uint64_t *end = end_data, gap = memo->address - *end;
+    LG_IO(io, gap);
     LG_IO(io, memo->length);
-    if (io->is_writing)
-        lg_bytes_add(&io->out, memo->bytes, memo->length);
-    else
-        memo->bytes = lg_read_bytes(&io->in, memo->length);
-    io->failed |= !memo->bytes || memo->length == 0 || memo->address + memo->length < memo->address;
+    lg_io_bytes(io, &memo->bytes, memo->length);
+    memo->address = *end + gap;
+    io->failed |= memo->length == 0 || memo->address < *end || memo->address + memo->length < *end;
+    *end = memo->address + memo->length;
 }
 
 void io_memos(struct lg_table_io *io, void *data)
 {
     struct memos *memos = data;
-    LG_IO_VEC(io, &memos->all, io_memo, NULL);
-    for (size_t i = 1; i < memos->all.len; i++) {
-        const struct memo *before = &memos->all.at[i - 1];
-        io->failed |= memos->all.at[i].address - before->address < before->length
-                      || memos->all.at[i].address < before->address;
-    }
+    uint64_t end = 0;
+    LG_IO_VEC(io, &memos->all, io_memo, &end);
 }
 
 bool memos_add(struct memos *memos, struct lg_target *target, struct lg_arena *arena, uint64_t address,
@@ -86,6 +81,77 @@ static bool add_loaders(struct lg_heap *heap, struct lg_arena *arena, struct mem
     return ok;
 }
 
+// An AssemblyLoadContext's state, and what else dumpalc tells of it that is no string.
+static bool add_load_context(struct lg_heap *heap, const struct lg_object *object,
+                             struct lg_arena *arena, struct memos *ret)
+{
+    static const char *const names[] = { "_nativeAssemblyLoadContext", "_isCollectible", "_state",
+                                         "_id" };
+    struct lg_clr *clr = lg_heap_clr(heap);
+    bool ok = true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names) && ok; i++) {
+        const struct lg_field *field = lg_field_find(clr, object->type, names[i]);
+        if (field)
+            ok = memos_add(ret, lg_clr_target(clr), arena, object->address + 8 + field->offset,
+                           lg_element_size(field->element));
+    }
+    return ok;
+}
+
+static bool is_derived(struct lg_clr *clr, const struct lg_type *type, uint64_t base)
+{
+    for (int i = 0; type && type->mt != base && i < 16; i++)
+        type = lg_clr_type(clr, type->parent_mt);
+    return type && type->mt == base;
+}
+
+// Each has a handle of itself.
+static bool add_load_contexts(struct lg_heap *heap, struct lg_arena *arena, struct memos *ret)
+{
+    struct lg_clr *clr = lg_heap_clr(heap);
+    const struct lg_handle *handles;
+    size_t count = 0;
+    uint64_t base = 0;
+    for (uint32_t i = 0; i < lg_clr_type_count(clr); i++) {
+        const struct lg_type *type = lg_clr_type_at(clr, i);
+        if (strcmp(lg_clr_type_name(clr, type), "System.Runtime.Loader.AssemblyLoadContext") == 0)
+            base = type->mt;
+    }
+    struct lg_error *err = base ? lg_clr_handles(clr, &handles, &count) : NULL;
+    bool ok = true;
+    for (size_t i = 0; i < count && !err && ok; i++) {
+        struct lg_object object;
+        if (lg_heap_object_at(heap, handles[i].object, &object) && is_derived(clr, object.type, base))
+            ok = add_load_context(heap, &object, arena, ret);
+    }
+    lg_error_free(err);
+    return ok;
+}
+
+static bool add_finalizer_queue(struct lg_target *target, const struct lg_finalizer_queue *queue,
+                                struct lg_arena *arena, struct memos *ret)
+{
+    enum { PIECE = 1 << 20 };
+    uint64_t end = queue->fill[6];
+    bool ok = true;
+    for (uint64_t at = queue->array; at < end && ok; at += PIECE)
+        ok = memos_add(ret, target, arena, at, end - at < PIECE ? end - at : PIECE);
+    return ok;
+}
+
+// What threads have, and the arrays of the finalization queues.
+static bool add_lists(struct lg_target *target, const struct lg_stored *stored, struct lg_arena *arena,
+                      struct memos *ret)
+{
+    bool ok = true;
+    for (size_t i = 0; i < stored->threads.len && ok; i++)
+        ok = memos_add(ret, target, arena, stored->threads.at[i].exposed_handle, 8)
+             && memos_add(ret, target, arena, stored->threads.at[i].last_thrown_handle, 8);
+    for (size_t i = 0; i < stored->finalizers.len && ok; i++)
+        ok = add_finalizer_queue(target, &stored->finalizers.at[i], arena, ret);
+    return ok;
+}
+
 struct lg_error *memos_gather(struct lg_heap *heap, const struct lg_stored *stored,
                               struct lg_arena *arena, struct memos *ret)
 {
@@ -97,11 +163,9 @@ struct lg_error *memos_gather(struct lg_heap *heap, const struct lg_stored *stor
             || !memos_add(ret, target, arena, type->mt - length, length))
             return &lg_no_memory;
     }
-    for (size_t i = 0; i < stored->threads.len; i++) {
-        if (!memos_add(ret, target, arena, stored->threads.at[i].exposed_handle, 8))
-            return &lg_no_memory;
-    }
-    return add_loaders(heap, arena, ret) ? NULL : &lg_no_memory;
+    bool ok = add_lists(target, stored, arena, ret) && add_loaders(heap, arena, ret)
+              && add_load_contexts(heap, arena, ret);
+    return ok ? NULL : &lg_no_memory;
 }
 
 static int by_address(const void *a, const void *b)
@@ -113,12 +177,19 @@ static int by_address(const void *a, const void *b)
 void memos_sort(struct memos *memos)
 {
     size_t kept = 0;
+    uint64_t end = 0; // Of what is kept.
     if (memos->all.len > 1)
         qsort(memos->all.at, memos->all.len, sizeof(*memos->all.at), by_address);
     for (size_t i = 0; i < memos->all.len; i++) {
-        const struct memo *memo = &memos->all.at[i], *last = &memos->all.at[kept ? kept - 1 : 0];
-        if (kept == 0 || memo->address - last->address >= last->length)
-            memos->all.at[kept++] = *memo;
+        struct memo memo = memos->all.at[i];
+        uint64_t known = end > memo.address ? end - memo.address : 0;
+        if (known >= memo.length)
+            continue;
+        memo.address += known;
+        memo.bytes += known;
+        memo.length -= (uint32_t)known;
+        end = memo.address + memo.length;
+        memos->all.at[kept++] = memo;
     }
     memos->all.len = kept;
 }
@@ -134,6 +205,12 @@ const struct memo *memos_find(const struct memos *memos, uint64_t address)
 {
     size_t i = first_behind(memos, address);
     return i < memos->all.len && memos->all.at[i].address <= address ? &memos->all.at[i] : NULL;
+}
+
+bool memos_cover(const struct memos *memos, uint64_t address, size_t len)
+{
+    const struct memo *memo = memos_find(memos, address);
+    return memo && len <= memo->length - (address - memo->address);
 }
 
 void memos_overlay(const struct memos *memos, uint64_t address, uint8_t *bytes, size_t len)

@@ -17,10 +17,11 @@ bool snapshot_decode(struct lg_snapshot *snapshot, const struct run *run, uint64
     struct lg_page record = lg_page_read(snapshot->pages + page * LG_PAGE_RECORD);
     uint64_t start = run->start + (page - run->page) * LG_PAGE_SIZE;
     uint64_t end = run->end - start < LG_PAGE_SIZE ? run->end : start + LG_PAGE_SIZE;
-    uint64_t size = lg_reader_left(&snapshot->heap), none = 0;
-    if (record.offset <= size && record.length <= size - record.offset
-        && lg_page_decode(&snapshot->shapes, &record, snapshot->heap.pos + record.offset, start, end,
-                          bytes)) {
+    uint64_t none = 0;
+    bool is_there = record.length <= snapshot->heap.size;
+    _cleanup_free_ uint8_t *stream = is_there ? malloc((size_t)record.length + 1) : NULL;
+    if (stream && lg_chunk_part_read(&snapshot->heap, record.offset, stream, record.length)
+        && lg_page_decode(&snapshot->shapes, &record, stream, start, end, bytes)) {
         memos_overlay(&snapshot->memos, start, bytes, (size_t)(end - start));
         return true;
     }
@@ -46,10 +47,16 @@ static bool copy_cached(struct lg_snapshot *snapshot, const struct run *run, uin
     return ok;
 }
 
-// What of [address, address + len) lies in one page, or in one memo.
+// What of [address, address + len) lies in one page, one blank, or one memo.
 static size_t read_part(struct lg_snapshot *snapshot, uint64_t address, uint8_t *buf, size_t len)
 {
     const struct run *run = run_at(snapshot, address);
+    size_t blank;
+    if (!run && (blank = blanks_length(&snapshot->blanks, address, len)) > 0) {
+        memset(buf, 0, blank);
+        memos_overlay(&snapshot->memos, address, buf, blank);
+        return blank;
+    }
     if (!run) {
         const struct memo *memo = memos_find(&snapshot->memos, address);
         uint64_t left = memo ? memo->length - (address - memo->address) : 0;
@@ -66,6 +73,11 @@ static size_t read_part(struct lg_snapshot *snapshot, uint64_t address, uint8_t 
     bool ok = is_whole ? snapshot_decode(snapshot, run, run->page + page, buf)
                        : copy_cached(snapshot, run, run->page + page, (size_t)(address - start), buf, n);
     return ok ? n : 0;
+}
+
+bool snapshot_knows(struct lg_target *target, uint64_t address, size_t len)
+{
+    return memos_cover(&((struct lg_snapshot *)target)->memos, address, len);
 }
 
 size_t snapshot_read(struct lg_target *target, uint64_t address, void *buf, size_t len)

@@ -1,4 +1,6 @@
 // Opening snapshots.
+#include "limits/limits.h"
+#include "picture/picture.h"
 #include "snapshot/snapshot_priv.h"
 
 static void close_snapshot(struct lg_target *target)
@@ -6,6 +8,8 @@ static void close_snapshot(struct lg_target *target)
     struct lg_snapshot *snapshot = (struct lg_snapshot *)target;
     lg_stored_deinit(&snapshot->stored);
     memos_deinit(&snapshot->memos);
+    blanks_deinit(&snapshot->blanks);
+    frames_deinit(&snapshot->frames);
     lg_vec_free(&snapshot->about.notes);
     lg_vec_free(&snapshot->runs);
     for (size_t i = 0; i < snapshot->descs.len; i++)
@@ -24,7 +28,9 @@ static void close_snapshot(struct lg_target *target)
     free(snapshot);
 }
 
-static const struct lg_target_ops ops = { .read = snapshot_read, .close = close_snapshot };
+static const struct lg_target_ops ops = { .read = snapshot_read,
+                                          .knows = snapshot_knows,
+                                          .close = close_snapshot };
 
 static struct lg_error *makes_no_sense(const struct lg_snapshot *snapshot, const char *chunk)
 {
@@ -34,19 +40,19 @@ static struct lg_error *makes_no_sense(const struct lg_snapshot *snapshot, const
 
 // ---- the heap ----
 
-static bool add_range(struct lg_snapshot *snapshot, const struct run *run)
+static bool add_range(struct lg_snapshot *snapshot, uint64_t start, uint64_t end)
 {
     struct lg_target *target = &snapshot->target;
     struct lg_range *last = target->ranges.len ? &target->ranges.at[target->ranges.len - 1] : NULL;
-    if (last && last->end == run->start) {
-        last->end = run->end;
+    if (last && last->end == start) {
+        last->end = end;
         last->saved = last->end - last->start;
         return true;
     }
     struct lg_range range = {
-        .start = run->start,
-        .end = run->end,
-        .saved = run->end - run->start,
+        .start = start,
+        .end = end,
+        .saved = end - start,
         .access = LG_READ | LG_WRITE,
         .path = "",
     };
@@ -74,12 +80,38 @@ static struct lg_error *read_runs(struct lg_snapshot *snapshot)
             return makes_no_sense(snapshot, "RUNS");
         page += count;
         end = run.end;
-        if (!lg_vec_push(&snapshot->runs, run) || !add_range(snapshot, &run))
+        if (!lg_vec_push(&snapshot->runs, run) || !add_range(snapshot, run.start, run.end))
             return &lg_no_memory;
     }
+    lg_chunk_drop(snapshot->file, CHUNK_RUNS);
     if (page != snapshot->page_count || lg_reader_left(&pages) % LG_PAGE_RECORD != 0)
         return makes_no_sense(snapshot, "PAGE");
-    return lg_chunk_read(snapshot->file, CHUNK_HEAP, &snapshot->heap);
+    return lg_chunk_place(snapshot->file, CHUNK_HEAP, &snapshot->heap);
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct lg_range *x = a, *y = b;
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+// Stacks, among the runs.
+static struct lg_error *read_blanks(struct lg_snapshot *snapshot)
+{
+    struct lg_target *target = &snapshot->target;
+    struct lg_error *err = lg_table_read(snapshot->file, CHUNK_STAK, &snapshot->arena, &snapshot->budget,
+                                         io_blanks, &snapshot->blanks);
+    for (size_t i = 0; i < snapshot->blanks.all.len && !err; i++) {
+        if (!add_range(snapshot, snapshot->blanks.all.at[i].start, snapshot->blanks.all.at[i].end))
+            err = &lg_no_memory;
+    }
+    if (target->ranges.len > 1)
+        qsort(target->ranges.at, target->ranges.len, sizeof(*target->ranges.at), by_start);
+    for (size_t i = 1; i < target->ranges.len && !err; i++) {
+        if (target->ranges.at[i].start < target->ranges.at[i - 1].end)
+            err = makes_no_sense(snapshot, "STAK");
+    }
+    return err;
 }
 
 static void io_code(struct lg_table_io *io, struct lg_type *type, void *data)
@@ -171,7 +203,11 @@ static struct lg_error *read_all(struct lg_snapshot *snapshot)
         err = make_shapes(snapshot); // Before there are runs: memory is the memos then.
     if (!err)
         err = read_runs(snapshot);
+    if (!err)
+        err = read_blanks(snapshot);
     snapshot->stored.info = snapshot->about.info;
+    snapshot->stored.has_last_gc = snapshot->about.has_last_gc;
+    snapshot->stored.last_gc = snapshot->about.last_gc;
     return err;
 }
 
@@ -282,6 +318,66 @@ struct lg_error *lg_snapshot_summary(struct lg_snapshot *snapshot, const struct 
     return err;
 }
 
+// Each time anew: whoever asks may change it.
+struct lg_error *lg_snapshot_picture(struct lg_snapshot *snapshot, struct lg_picture **ret)
+{
+    uint64_t budget = 3 * snapshot->file->size;
+    _cleanup_(lg_picture_freep) struct lg_picture *picture = calloc(1, sizeof(*picture));
+    struct picture_io io = { .picture = picture };
+    if (!picture)
+        return &lg_no_memory;
+    struct lg_error *err =
+        lg_table_read(snapshot->file, CHUNK_PICT, &picture->names, &budget, io_picture, &io);
+    if (!err && io.missing)
+        err = lg_error_new(LG_ERR_UNSUPPORTED, "snapshot '%s' does not hold the memory picture: %s",
+                           snapshot->file->path, io.missing);
+    if (!err)
+        *ret = lg_steal(picture);
+    return err;
+}
+
+struct lg_error *lg_snapshot_limits(struct lg_snapshot *snapshot, struct lg_limits *ret)
+{
+    uint64_t budget = 3 * snapshot->file->size;
+    struct lg_limits limits = { .arena = { NULL } };
+    struct limits_io io = { .limits = &limits };
+    struct lg_error *err =
+        lg_table_read(snapshot->file, CHUNK_LIMI, &limits.arena, &budget, io_limits, &io);
+    if (!err && io.missing)
+        err = lg_error_new(LG_ERR_UNSUPPORTED, "snapshot '%s' does not hold what bounds its process: %s",
+                           snapshot->file->path, io.missing);
+    if (err)
+        lg_limits_deinit(&limits);
+    else
+        *ret = limits;
+    return err;
+}
+
+struct lg_error *lg_snapshot_dac(struct lg_snapshot *snapshot, const char **path_ret)
+{
+    struct frames *frames = &snapshot->frames;
+    struct lg_error *err = snapshot->has_frames
+                               ? NULL
+                               : lg_table_read(snapshot->file, CHUNK_FRAM, &snapshot->arena,
+                                               &snapshot->budget, io_frames, frames);
+    if (err) {
+        frames_deinit(frames);
+        return err;
+    }
+    snapshot->has_frames = true;
+    if (!frames->dac)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "snapshot '%s' does not hold the frames of stacks: %s",
+                            snapshot->file->path, frames->missing ? frames->missing : "no reason given");
+    *path_ret = frames->dac;
+    return NULL;
+}
+
+const struct lg_told_stack *lg_snapshot_stack(const struct lg_snapshot *snapshot, size_t thread)
+{
+    static const struct lg_told_stack unknown = { .missing = (char *)"it was not told of" };
+    return thread < snapshot->frames.all.len ? &snapshot->frames.all.at[thread] : &unknown;
+}
+
 struct lg_error *lg_snapshot_damage(const struct lg_snapshot *snapshot)
 {
     uint64_t damaged = atomic_load(&((struct lg_snapshot *)snapshot)->damaged);
@@ -294,13 +390,22 @@ struct lg_error *lg_snapshot_damage(const struct lg_snapshot *snapshot)
                         (unsigned long long)page.offset);
 }
 
+static struct lg_error *check_chunk(struct lg_snapshot *snapshot, uint32_t id)
+{
+    struct lg_reader ignored;
+    struct lg_error *err =
+        id == CHUNK_HEAP ? NULL : lg_chunk_read(snapshot->file, id, &ignored); // By page.
+    if (id != CHUNK_PAGE)                                                      // It is in use.
+        lg_chunk_drop(snapshot->file, id);
+    return err;
+}
+
 struct lg_error *lg_snapshot_check(struct lg_snapshot *snapshot)
 {
     _cleanup_free_ uint8_t *bytes = malloc(LG_PAGE_SIZE);
-    struct lg_reader ignored;
     struct lg_error *err = bytes ? NULL : &lg_no_memory;
     for (size_t i = 0; i < snapshot->file->chunks.len && !err; i++)
-        err = lg_chunk_read(snapshot->file, snapshot->file->chunks.at[i].id, &ignored);
+        err = check_chunk(snapshot, snapshot->file->chunks.at[i].id);
     for (size_t i = 0; i < snapshot->runs.len && !err; i++) {
         const struct run *run = &snapshot->runs.at[i];
         uint64_t count = (run->end - run->start - 1) / LG_PAGE_SIZE + 1;

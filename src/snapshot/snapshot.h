@@ -8,6 +8,9 @@
 
 #include "collect/collect.h"
 
+struct lg_limits;  // limits/limits.h
+struct lg_picture; // picture/picture.h
+
 // ---- what retains most ----
 
 struct lg_summary_row {
@@ -36,6 +39,13 @@ struct lg_snapshot_source {
     const struct lg_type_stats *stats;
     const struct lg_walk_result *walk;
     const struct lg_summary *summary;
+    // What is not known has a reason instead.
+    struct lg_dac *dac; // for the frames of stacks
+    const char *no_dac;
+    const struct lg_picture *picture; // in detail
+    const char *no_picture;
+    const struct lg_limits *limits;
+    const char *no_limits;
     const char *tool; // "linger 0.1.0"
     bool contents;    // Values and strings too.
 };
@@ -70,6 +80,16 @@ LG_MUST_CHECK struct lg_error *lg_snapshot_roots(struct lg_snapshot *snapshot, s
 // Borrowed.
 LG_MUST_CHECK struct lg_error *lg_snapshot_summary(struct lg_snapshot *snapshot,
                                                    const struct lg_summary **ret);
+
+// Errors say why the snapshot has none.
+LG_MUST_CHECK struct lg_error *lg_snapshot_picture(struct lg_snapshot *snapshot,
+                                                   struct lg_picture **ret);
+// Strings are the snapshot's.
+LG_MUST_CHECK struct lg_error *lg_snapshot_limits(struct lg_snapshot *snapshot, struct lg_limits *ret);
+// The DAC that told of the stacks.
+LG_MUST_CHECK struct lg_error *lg_snapshot_dac(struct lg_snapshot *snapshot, const char **path_ret);
+// What it told of the managed thread of that number. After lg_snapshot_dac(); borrowed.
+const struct lg_told_stack *lg_snapshot_stack(const struct lg_snapshot *snapshot, size_t thread);
 
 // What it says of itself.
 struct lg_snapshot_about {

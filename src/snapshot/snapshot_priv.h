@@ -21,6 +21,12 @@
 #define CHUNK_STAT LG_CHUNK_ID('S', 'T', 'A', 'T')
 #define CHUNK_HNDL LG_CHUNK_ID('H', 'N', 'D', 'L')
 #define CHUNK_NHEA LG_CHUNK_ID('N', 'H', 'E', 'A')
+#define CHUNK_FINQ LG_CHUNK_ID('F', 'I', 'N', 'Q')
+#define CHUNK_DOMA LG_CHUNK_ID('D', 'O', 'M', 'A')
+#define CHUNK_STAK LG_CHUNK_ID('S', 'T', 'A', 'K')
+#define CHUNK_FRAM LG_CHUNK_ID('F', 'R', 'A', 'M')
+#define CHUNK_PICT LG_CHUNK_ID('P', 'I', 'C', 'T')
+#define CHUNK_LIMI LG_CHUNK_ID('L', 'I', 'M', 'I')
 #define CHUNK_ROOT LG_CHUNK_ID('R', 'O', 'O', 'T')
 #define CHUNK_HIST LG_CHUNK_ID('H', 'I', 'S', 'T')
 #define CHUNK_RETA LG_CHUNK_ID('R', 'E', 'T', 'A')
@@ -36,6 +42,8 @@
 struct about_io {
     struct lg_snapshot_about about;
     struct lg_clr_info info;
+    bool has_last_gc; // as in lg_stored
+    double last_gc;
     LG_VEC(const char *) notes;
 };
 void io_about(struct lg_table_io *io, void *about_io);
@@ -66,6 +74,7 @@ struct stats_io {
     LG_VEC(struct lg_object) big_free;
     struct lg_walk_result walk;
     struct lg_clr *clr;
+    const uint32_t *numbers; // writing: of types, by lg_type.id
 };
 void io_stats(struct lg_table_io *io, void *stats_io);
 void stats_io_deinit(struct stats_io *stats);
@@ -76,7 +85,7 @@ void io_summary(struct lg_table_io *io, void *summary);
 struct memo {
     uint64_t address;
     uint32_t length;
-    const uint8_t *bytes; // of the arena, or of the file
+    const uint8_t *bytes; // of the arena
 };
 struct memos {
     LG_VEC(struct memo) all; // by address; none overlap
@@ -92,11 +101,60 @@ bool memos_add(struct memos *memos, struct lg_target *target, struct lg_arena *a
 // Those beside the objects: GCDescs, handles of threads, native loader allocators.
 LG_MUST_CHECK struct lg_error *memos_gather(struct lg_heap *heap, const struct lg_stored *stored,
                                             struct lg_arena *arena, struct memos *ret);
+// By address; what several of them have is kept once.
 void memos_sort(struct memos *memos);
 // Puts what of them lies in [address, address + len) where it belongs.
 void memos_overlay(const struct memos *memos, uint64_t address, uint8_t *bytes, size_t len);
 // The memo that `address` is in, or NULL.
 const struct memo *memos_find(const struct memos *memos, uint64_t address);
+
+// Whether [address, address + len) is all memos.
+bool memos_cover(const struct memos *memos, uint64_t address, size_t len);
+
+// ---- stacks.c ----
+
+// Memory that reads as zero where there is no memo: of stacks only the words that lead into the heap
+// are kept.
+struct blank {
+    uint64_t start, end;
+};
+struct blanks {
+    LG_VEC(struct blank) all; // by address; none overlap
+};
+void io_blanks(struct lg_table_io *io, void *blanks);
+static inline void blanks_deinit(struct blanks *blanks)
+{
+    lg_vec_free(&blanks->all);
+}
+// How much of [address, address + len) lies in the one that `address` is in.
+size_t blanks_length(const struct blanks *blanks, uint64_t address, size_t len);
+// Of all threads; words go to `memos`.
+LG_MUST_CHECK struct lg_error *stacks_gather(struct lg_heap *heap, struct lg_arena *arena,
+                                             struct blanks *ret, struct memos *memos);
+
+// What the DAC tells of the stacks of managed threads, by thread.
+struct frames {
+    const char *dac;     // the file that told
+    const char *missing; // why nothing did; NULL: it did
+    LG_VEC(struct lg_told_stack) all;
+};
+void io_frames(struct lg_table_io *io, void *frames);
+void frames_deinit(struct frames *frames);
+LG_MUST_CHECK struct lg_error *frames_gather(const struct lg_snapshot_source *source,
+                                             struct frames *ret);
+
+// ---- about.c: the memory picture, and what bounds the process ----
+
+struct picture_io {
+    struct lg_picture *picture; // NULL: there is none,
+    const char *missing;        // because
+};
+void io_picture(struct lg_table_io *io, void *picture_io);
+struct limits_io {
+    struct lg_limits *limits;
+    const char *missing;
+};
+void io_limits(struct lg_table_io *io, void *limits_io);
 
 // ---- snapshot.c ----
 
@@ -119,11 +177,14 @@ struct lg_snapshot {
     struct about_io about;
     struct lg_stored stored; // until lg_snapshot_clr()
     struct memos memos;
+    struct blanks blanks;
+    struct frames frames;
+    bool has_frames;
     struct images images;
     LG_VEC(struct run) runs;
     const uint8_t *pages; // records
     uint64_t page_count;
-    struct lg_reader heap;
+    struct lg_chunk_part heap;
     struct lg_shapes shapes;
     LG_VEC(struct lg_type) types;   // by code, for the shapes
     LG_VEC(struct gc_desc *) descs; // the same
@@ -133,6 +194,7 @@ struct lg_snapshot {
     bool has_summary;
 };
 size_t snapshot_read(struct lg_target *target, uint64_t address, void *buf, size_t len); // read.c
+bool snapshot_knows(struct lg_target *target, uint64_t address, size_t len);
 // Decodes a page that is not in the cache; remembers the first that is damaged.
 bool snapshot_decode(struct lg_snapshot *snapshot, const struct run *run, uint64_t page, uint8_t *bytes);
 

@@ -61,6 +61,61 @@ void lg_io_string(struct lg_table_io *io, const char **string)
         io->failed = io->no_memory = true;
 }
 
+void lg_io_sentence(struct lg_table_io *io, const char **sentence, void *unused)
+{
+    (void)unused;
+    lg_io_string(io, sentence);
+    io->failed |= !*sentence;
+}
+
+void lg_io_owned(struct lg_table_io *io, char **sentence, void *unused)
+{
+    (void)unused;
+    const char *text = *sentence;
+    lg_io_string(io, &text);
+    if (io->is_writing)
+        return;
+    *sentence = strdup(text ? text : "");
+    if (!*sentence)
+        io->failed = io->no_memory = true;
+}
+
+void *lg_io_alloc(struct lg_table_io *io, size_t size)
+{
+    void *room = afford(io, size) ? lg_arena_alloc(io->arena, size) : NULL;
+    if (!room && !io->failed)
+        io->failed = io->no_memory = true;
+    return room;
+}
+
+void lg_io_text(struct lg_table_io *io, char *text, size_t size)
+{
+    uint64_t len = lg_io_varint(io, io->is_writing ? strnlen(text, size - 1) : 0);
+    if (io->is_writing) {
+        lg_bytes_add(&io->out, text, len);
+        return;
+    }
+    const char *bytes = len < size ? lg_read_bytes(&io->in, len) : NULL;
+    io->failed |= !bytes;
+    memset(text, 0, size);
+    if (bytes)
+        memcpy(text, bytes, len);
+}
+
+void lg_io_bytes(struct lg_table_io *io, const uint8_t **bytes, size_t len)
+{
+    if (io->is_writing) {
+        lg_bytes_add(&io->out, *bytes, len);
+        return;
+    }
+    const void *from =
+        len <= lg_reader_left(&io->in) && afford(io, len) ? lg_read_bytes(&io->in, len) : NULL;
+    io->failed |= !from;
+    *bytes = from ? (const uint8_t *)lg_arena_copy(io->arena, from, len) : NULL;
+    if (from && !*bytes)
+        io->failed = io->no_memory = true;
+}
+
 size_t lg_io_count(struct lg_table_io *io, size_t count, size_t size)
 {
     uint64_t told = lg_io_varint(io, count);
@@ -95,9 +150,11 @@ struct lg_error *lg_table_read(struct lg_chunk_file *file, uint32_t id, struct l
     if (err)
         return err;
     table(&io, data);
+    bool is_whole = !io.failed && lg_reader_left(&io.in) == 0;
+    lg_chunk_drop(file, id);
     if (io.no_memory)
         return &lg_no_memory;
-    if (!io.failed && lg_reader_left(&io.in) == 0)
+    if (is_whole)
         return NULL;
     return lg_error_new(LG_ERR_CORRUPT, "snapshot '%s': chunk %s makes no sense at its byte %zu",
                         file->path, lg_chunk_name(id, name), lg_reader_offset(&io.in));

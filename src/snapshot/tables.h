@@ -25,6 +25,15 @@ struct lg_table_io {
 
 uint64_t lg_io_varint(struct lg_table_io *io, uint64_t value);
 void lg_io_string(struct lg_table_io *io, const char **string);
+// Items of lists: a string that is there; a copy of one, owned by the list.
+void lg_io_sentence(struct lg_table_io *io, const char **sentence, void *unused);
+void lg_io_owned(struct lg_table_io *io, char **sentence, void *unused);
+// Room in the arena for what is read; NULL with `failed`.
+void *lg_io_alloc(struct lg_table_io *io, size_t size);
+// Of a fixed size, with its NUL.
+void lg_io_text(struct lg_table_io *io, char *text, size_t size);
+// `len` bytes, of the arena once they are read; NULL with `failed`.
+void lg_io_bytes(struct lg_table_io *io, const uint8_t **bytes, size_t len);
 void lg_io_signed(struct lg_table_io *io, int *value);
 // How many items follow, of `size` bytes each once they are read.
 size_t lg_io_count(struct lg_table_io *io, size_t count, size_t size);

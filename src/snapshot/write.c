@@ -27,6 +27,7 @@ struct writing {
     struct lg_arena arena;
     struct lg_stored stored;
     struct memos memos;
+    struct blanks blanks;
     struct lg_shapes shapes;
     struct lg_bytes codes, runs, pages;
     struct piece *pieces;     // [piece_count]
@@ -57,6 +58,7 @@ static void writing_deinit(struct writing *w)
     lg_bytes_deinit(&w->runs);
     lg_bytes_deinit(&w->pages);
     memos_deinit(&w->memos);
+    blanks_deinit(&w->blanks);
     lg_stored_deinit(&w->stored);
     lg_arena_free(&w->arena);
     pthread_mutex_destroy(&w->lock);
@@ -66,7 +68,7 @@ static void writing_deinit(struct writing *w)
 // ---- codes ----
 
 struct frequency {
-    uint32_t id;
+    uint32_t number; // of the type
     uint64_t count;
 };
 
@@ -75,7 +77,7 @@ static int most_first(const void *a, const void *b)
     const struct frequency *x = a, *y = b;
     if (x->count != y->count)
         return x->count > y->count ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
+    return (x->number > y->number) - (x->number < y->number);
 }
 
 static struct lg_error *make_codes(struct writing *w)
@@ -91,15 +93,16 @@ static struct lg_error *make_codes(struct writing *w)
     if (!order || !w->shapes.by_code || !w->shapes.code)
         return &lg_no_memory;
     for (uint32_t id = 0; id < count; id++)
-        order[id] = (struct frequency){ id, id < stats->type_count ? stats->counts[id] : 0 };
+        order[id] = (struct frequency){ w->stored.numbers.at[id],
+                                        id < stats->type_count ? stats->counts[id] : 0 };
     qsort(order, count, sizeof(*order), most_first);
     struct lg_error *err = lg_heap_compile(heap);
     lg_bytes_varint(&w->codes, count);
     for (uint32_t code = 0; code < count && !err; code++) {
-        const struct lg_type *type = lg_clr_type_at(clr, order[code].id);
+        const struct lg_type *type = lg_clr_type_at(clr, w->stored.types.at[order[code].number].type.id);
         w->shapes.by_code[code] = (struct lg_shape){ type, lg_heap_desc(heap, type) };
         w->shapes.code[type->id] = code;
-        lg_bytes_varint(&w->codes, type->id);
+        lg_bytes_varint(&w->codes, order[code].number);
     }
     return err;
 }
@@ -257,7 +260,9 @@ static struct lg_error *write_about(struct writing *w, const struct lg_snapshot_
                                       .taken = target->taken,
                                       .has_contents = source->contents,
                                       .figures = *figures },
-                           .info = w->stored.info };
+                           .info = w->stored.info,
+                           .has_last_gc = w->stored.has_last_gc,
+                           .last_gc = w->stored.last_gc };
     bool ok = true;
     for (size_t i = 0; i < target->notes.len && ok; i++)
         ok = lg_vec_push(&io.notes, target->notes.at[i]);
@@ -269,12 +274,39 @@ static struct lg_error *write_about(struct writing *w, const struct lg_snapshot_
 static struct lg_error *write_stats(struct writing *w)
 {
     const struct lg_type_stats *stats = w->source->stats;
-    struct stats_io io = { .walk = *w->source->walk, .clr = lg_heap_clr(w->source->heap) };
-    io.counts.at = stats->counts;
-    io.sizes.at = stats->sizes;
-    io.counts.len = io.sizes.len = stats->type_count;
+    const uint32_t *numbers = w->stored.numbers.at;
+    size_t count = w->stored.numbers.len;
+    _cleanup_free_ uint64_t *counts = calloc(count + 1, sizeof(*counts));
+    _cleanup_free_ uint64_t *sizes = calloc(count + 1, sizeof(*sizes));
+    if (!counts || !sizes)
+        return &lg_no_memory;
+    for (size_t id = 0; id < count && id < stats->type_count; id++) {
+        counts[numbers[id]] = stats->counts[id];
+        sizes[numbers[id]] = stats->sizes[id];
+    }
+    struct stats_io io = { .walk = *w->source->walk, .numbers = numbers };
+    io.counts.at = counts;
+    io.sizes.at = sizes;
+    io.counts.len = io.sizes.len = count;
     memcpy(&io.big_free, &stats->big_free, sizeof(io.big_free));
     return lg_table_write(w->file, CHUNK_HIST, io_stats, &io); // All of it is borrowed.
+}
+
+static struct lg_error *write_summary(struct writing *w)
+{
+    const struct lg_summary *summary = w->source->summary;
+    struct lg_summary numbered = *summary;
+    bool ok = true;
+    memset(&numbered.rows, 0, sizeof(numbered.rows));
+    for (size_t i = 0; i < summary->rows.len && ok; i++) {
+        struct lg_summary_row row = summary->rows.at[i];
+        row.type = w->stored.numbers.at[row.type];
+        ok = lg_vec_push(&numbered.rows, row);
+    }
+    struct lg_error *err =
+        ok ? lg_table_write(w->file, CHUNK_RETA, io_summary, &numbered) : &lg_no_memory;
+    lg_vec_free(&numbered.rows);
+    return err;
 }
 
 static bool note_image(const struct lg_image *image, void *data)
@@ -295,6 +327,21 @@ static struct lg_error *write_images(struct writing *w)
     return err;
 }
 
+static struct lg_error *write_surroundings(struct writing *w)
+{
+    const struct lg_snapshot_source *source = w->source;
+    struct frames frames = { .all = { NULL } };
+    struct picture_io picture = { (struct lg_picture *)source->picture, source->no_picture };
+    struct limits_io limits = { (struct lg_limits *)source->limits, source->no_limits };
+    struct lg_error *err = frames_gather(source, &frames);
+    if (!err)
+        err = lg_table_write(w->file, CHUNK_FRAM, io_frames, &frames);
+    frames_deinit(&frames);
+    if (!err)
+        err = lg_table_write(w->file, CHUNK_PICT, io_picture, &picture);
+    return err ? err : lg_table_write(w->file, CHUNK_LIMI, io_limits, &limits);
+}
+
 static struct lg_error *write_findings(struct writing *w)
 {
     struct roots_io roots = { .roots = (struct lg_roots *)w->source->roots };
@@ -305,7 +352,11 @@ static struct lg_error *write_findings(struct writing *w)
     if (!err)
         err = write_stats(w);
     if (!err)
-        err = lg_table_write(w->file, CHUNK_RETA, io_summary, (void *)w->source->summary);
+        err = write_summary(w);
+    if (!err)
+        err = stacks_gather(w->source->heap, &w->arena, &w->blanks, &w->memos);
+    if (!err)
+        err = lg_table_write(w->file, CHUNK_STAK, io_blanks, &w->blanks);
     if (!err)
         err = memos_gather(w->source->heap, &w->stored, &w->arena, &w->memos);
     memos_sort(&w->memos);
@@ -329,6 +380,8 @@ static struct lg_error *write_all(struct writing *w, const char *path, struct lg
         err = facts_write(w->file, &w->stored);
     if (!err)
         err = write_findings(w);
+    if (!err)
+        err = write_surroundings(w);
     if (!err)
         err = write_images(w);
     if (!err)

@@ -59,7 +59,7 @@ static void take(int pid, bool detail, enum lg_live_after after, struct lg_pictu
 {
     _cleanup_(lg_sight_freep) struct lg_sight *sight = lg_sight_new();
     const struct lg_live_watch watch = { lg_sight_stopped, sight, after };
-    const struct lg_picture_options options = { detail };
+    const struct lg_picture_options options = { .detail = detail };
     _cleanup_(lg_target_freep) struct lg_target *target = NULL;
     assert_ok(lg_live_open_with(pid, &watch, &target));
     assert_ok(lg_picture_make(sight, target, NULL, &options, ret));

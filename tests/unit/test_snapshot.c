@@ -67,22 +67,29 @@ static bool mix_object(void *self, const struct lg_object *object, const struct 
     return true;
 }
 
-static void mix_types(struct digest *digest, struct lg_clr *clr)
+// In any order: which type was met first is chance.
+static void mix_types(struct digest *digest, struct lg_clr *clr, const struct lg_type_stats *stats)
 {
+    uint64_t sum = 0;
     for (uint32_t id = 0; id < lg_clr_type_count(clr); id++) {
         const struct lg_type *type = lg_clr_type_at(clr, id);
         const struct lg_field *fields;
+        struct digest of_type = { .hash = 1 };
         size_t count;
-        mix(digest, type->mt);
-        mix_text(digest, lg_clr_type_name(clr, type));
+        mix(&of_type, type->mt);
+        mix(&of_type, id < stats->type_count ? stats->counts[id] : 0);
+        mix(&of_type, id < stats->type_count ? stats->sizes[id] : 0);
+        mix_text(&of_type, lg_clr_type_name(clr, type));
         struct lg_error *err = lg_clr_fields(clr, type, &fields, &count);
         for (size_t i = 0; !err && i < count; i++) {
-            mix_text(digest, fields[i].name);
-            mix(digest, fields[i].offset);
-            mix(digest, fields[i].address);
+            mix_text(&of_type, fields[i].name);
+            mix(&of_type, fields[i].offset);
+            mix(&of_type, fields[i].address);
         }
         lg_error_free(err);
+        sum += of_type.hash;
     }
+    mix(digest, sum);
 }
 
 static void mix_roots(struct digest *digest, const struct lg_roots *roots)
@@ -128,10 +135,8 @@ static struct lg_error *digest_session(struct lg_session *session, struct digest
     err = lg_heap_walk(digest.heap, NULL, mix_object, &digest, &again);
     if (err)
         return err;
-    for (uint32_t i = 0; i < stats->type_count; i++)
-        mix(&digest, stats->counts[i] ? stats->sizes[i] + stats->counts[i] : 0);
     mix(&digest, walk->objects);
-    mix_types(&digest, lg_session_clr(session));
+    mix_types(&digest, lg_session_clr(session), stats);
     mix_roots(&digest, roots);
     mix_retention(&digest, retention);
     *ret = digest;
@@ -283,7 +288,7 @@ static void same_or_error(const struct file *file, const struct digest *right, u
     if (!err)
         err = lg_snapshot_summary(snapshot, &summary);
     if (!err) {
-        mix_types(&digest, clr);
+        mix_types(&digest, clr, &stats);
         mix_roots(&digest, roots);
         mix(&digest, walk.objects);
         mix(&digest, summary->live_size);
