@@ -4,6 +4,7 @@
 #include "cli/cmd.h"
 #include "cli/dumpobj.h"
 #include "cli/values.h"
+#include "collect/delegates.h"
 
 enum { STRING_MAX = 1 << 20, ELEMENTS_SHOWN = 128 };
 

@@ -37,7 +37,6 @@ LG_MUST_CHECK struct lg_error *lg_view_struct(const struct lg_object_view *view,
 void lg_cell_struct(const struct lg_object_view *view, struct lg_table *table,
                     const struct lg_type *type, uint64_t address);
 
-bool lg_is_delegate(struct lg_clr *clr, const struct lg_type *type);
 // One row per delegate that an invocation calls, in that order; the table `delegates`.
 LG_MUST_CHECK struct lg_error *lg_view_delegate(const struct lg_object_view *view,
                                                 const struct lg_object *object);

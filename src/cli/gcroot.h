@@ -3,6 +3,7 @@
 #define LG_CLI_GCROOT_H
 
 #include "cli/support.h"
+#include "collect/meanings.h"
 #include "graph/disjoint.h"
 #include "util/arena.h"
 
@@ -48,7 +49,8 @@ struct lg_hop {
     const char *label; // How it refers to the next hop; NULL: not known, or the last.
     enum lg_link link;
     bool has_link;
-    uint64_t skipped; // Objects left out behind this one, of a path longer than is kept.
+    const char *meaning; // collect/meanings.h; NULL: nothing beside the label.
+    uint64_t skipped;    // Objects left out behind this one, of a path longer than is kept.
 };
 
 // Labels are asked for once per object: paths share their ends.
@@ -58,6 +60,7 @@ struct lg_path_reader {
     struct lg_map labels; // node -> index
     LG_VEC(struct lg_hop) known;
     struct lg_arena arena;
+    struct lg_meanings meanings;
 };
 void lg_path_reader_deinit(struct lg_path_reader *reader);
 

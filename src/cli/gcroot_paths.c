@@ -11,6 +11,7 @@ void lg_path_reader_deinit(struct lg_path_reader *reader)
     lg_map_free(&reader->labels);
     lg_vec_free(&reader->known);
     lg_arena_free(&reader->arena);
+    lg_meanings_deinit(&reader->meanings);
 }
 
 static bool read_hop(struct lg_path_reader *reader, lg_node node, struct lg_hop *ret)
@@ -46,6 +47,28 @@ static bool add_hop(struct lg_path_reader *reader, struct lg_path *path, lg_node
     return lg_vec_push(&path->hops, hop);
 }
 
+// Of a path, not of its hops: what a hop means depends on those around it.
+static struct lg_error *add_meanings(struct lg_path_reader *reader, struct lg_path *path)
+{
+    size_t count = path->hops.len;
+    _cleanup_free_ struct lg_path_step *steps = calloc(count + 1, sizeof(*steps));
+    _cleanup_free_ const char **texts = calloc(count + 1, sizeof(*texts));
+    if (!steps || !texts)
+        return &lg_no_memory;
+    for (size_t i = 0; i < count; i++) {
+        const struct lg_hop *hop = &path->hops.at[i];
+        bool leads_on = hop->has_link && hop->skipped == 0;
+        steps[i] = (struct lg_path_step){ hop->object, leads_on ? hop->label : NULL, hop->link };
+    }
+    if (!reader->meanings.graph)
+        lg_meanings_init(&reader->meanings, reader->graph);
+    if (!lg_meanings_of_path(&reader->meanings, steps, count, texts))
+        return &lg_no_memory;
+    for (size_t i = 0; i < count; i++)
+        path->hops.at[i].meaning = texts[i];
+    return NULL;
+}
+
 struct lg_error *lg_path_read(struct lg_path_reader *reader, const struct lg_chain *chain,
                               struct lg_path *ret)
 {
@@ -63,7 +86,7 @@ struct lg_error *lg_path_read(struct lg_path_reader *reader, const struct lg_cha
         if (i + 1 == skip_from)
             ret->hops.at[ret->hops.len - 1].skipped = skip_to - skip_from;
     }
-    return NULL;
+    return add_meanings(reader, ret);
 }
 
 // ---- compression ----

@@ -15,7 +15,7 @@ static const struct lg_column hop_columns[] = {
     { "address", "", LG_CELL_ADDRESS },   { "mt", "", LG_CELL_ADDRESS },
     { "type", "", LG_CELL_TEXT },         { "field", "", LG_CELL_TEXT },
     { "link", "", LG_CELL_TEXT },         { "skipped", "", LG_CELL_COUNT },
-    { "load_context", "", LG_CELL_TEXT },
+    { "load_context", "", LG_CELL_TEXT }, { "meaning", "", LG_CELL_TEXT },
 };
 static const struct lg_column root_columns[] = {
     { "kind", "KIND", LG_CELL_TEXT },
@@ -176,10 +176,11 @@ static void write_hop(const struct printer *printer, const struct lg_path *path,
     bool by_loader = before && before->has_link && before->link == LG_LINK_LOADER;
     _cleanup_free_ char *name =
         hop->object.type ? lg_context_of_type(printer->clr, hop->object.type) : NULL;
-    lg_report_line(printer->report, "          -> %012" PRIx64 "     %s%s%s%s%s%s%s",
+    const char *means = hop->meaning;
+    lg_report_line(printer->report, "          -> %012" PRIx64 "     %s%s%s%s%s%s%s%s%s%s",
                    hop->object.address, type_name(printer, hop), by_handle ? " (dependent handle)" : "",
-                   by_loader ? " (loader allocator)" : "", extra, name ? " (load context " : "",
-                   name ? name : "", name ? ")" : "");
+                   by_loader ? " (loader allocator)" : "", extra, means ? " (" : "", means ? means : "",
+                   means ? ")" : "", name ? " (load context " : "", name ? name : "", name ? ")" : "");
 }
 
 static bool same_hop(const void *self, size_t a, size_t b)
@@ -279,6 +280,7 @@ void lg_path_add(struct lg_table *table, struct lg_clr *clr, const struct lg_pat
         _cleanup_free_ char *context =
             hop->object.type ? lg_context_of_type(clr, hop->object.type) : NULL;
         lg_cell_text(table, context);
+        lg_cell_text(table, hop->meaning);
     }
 }
 

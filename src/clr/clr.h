@@ -236,6 +236,10 @@ void lg_clr_domain(struct lg_clr *clr, struct lg_domain *ret);
 
 // "Namespace.Type.Method" of a MethodDesc, or NULL if it cannot be told.
 const char *lg_clr_method_name(struct lg_clr *clr, uint64_t method_desc);
+// A lambda that the compiler has put into a closure class ("<>c__DisplayClass12_3"), or into another of
+// the same method:
+// "<Foo>b__1". NULL: none, or its metadata is not there.
+const char *lg_clr_closure_method(struct lg_clr *clr, const struct lg_type *type);
 // The MethodDesc that a code address (a delegate's _methodPtr or _methodPtrAux) belongs to or leads to;
 // 0 unknown.
 uint64_t lg_clr_method_from_code(struct lg_clr *clr, uint64_t code);

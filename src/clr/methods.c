@@ -151,3 +151,40 @@ const char *lg_clr_method_name(struct lg_clr *clr, uint64_t method_desc)
     lg_text_deinit(&text);
     return name;
 }
+
+// ---- closures ----
+
+// The first method of a TypeDef that is named like a lambda's or a local function's.
+static const char *lambda_of(const struct lg_metadata *md, uint32_t type_rid)
+{
+    uint32_t first, count = lg_metadata_method_count(md, type_rid, &first);
+    for (uint32_t i = 0; i < count; i++) {
+        struct lg_md_member member;
+        lg_metadata_method(md, lg_metadata_method_rid(md, first + i), &member);
+        if (member.name && member.name[0] == '<' && strstr(member.name, ">b__"))
+            return member.name;
+    }
+    return NULL;
+}
+
+// A class without a lambda of its own holds variables for those of inner scopes: "<>c__DisplayClass12_0"
+// is of the same method as every other "<>c__DisplayClass12_…" of the same class.
+const char *lg_clr_closure_method(struct lg_clr *clr, const struct lg_type *type)
+{
+    static const char begins[] = "<>c__DisplayClass";
+    const struct lg_metadata *md = type->token ? lg_module_metadata(clr, type->module) : NULL;
+    uint32_t rid = type->token & 0xffffff;
+    struct lg_md_type own, other;
+    if (!md || !lg_metadata_type(md, rid, &own) || !own.name
+        || strncmp(own.name, begins, sizeof(begins) - 1) != 0)
+        return NULL;
+    const char *lambda = lambda_of(md, rid);
+    const char *end = strchr(own.name + sizeof(begins) - 1, '_');
+    uint32_t rows = lg_metadata_rows(md, LG_MD_TYPE_DEF);
+    for (uint32_t i = 1; i <= rows && end && !lambda; i++) {
+        if (lg_metadata_type(md, i, &other) && other.outer == own.outer && other.name
+            && strncmp(other.name, own.name, (size_t)(end + 1 - own.name)) == 0)
+            lambda = lambda_of(md, i);
+    }
+    return lambda;
+}

@@ -244,6 +244,37 @@ const char *lg_name_state_machine(const char *raw, size_t *len_ret)
     return at + skip;
 }
 
+// The last '+' that is not within "<...>".
+static char *last_nested(char *name)
+{
+    char *found = NULL;
+    int depth = 0;
+    for (char *at = name; *at; at++) {
+        depth += *at == '<' ? 1 : *at == '>' ? -1 : 0;
+        if (depth == 0 && *at == '+')
+            found = at;
+    }
+    return found;
+}
+
+bool lg_name_method(const char *raw, char *buf, size_t size)
+{
+    char name[NAME_MAX_BYTES];
+    size_t inside;
+    const char *behind;
+    lg_name_normalise(raw, name, sizeof(name));
+    char *method = last_nested(name);
+    if (!method || !lg_name_inside(method + 1, &inside, &behind) || strcmp(method + 1, "<closure>") == 0
+        || strcmp(method + 1, "<static lambda>") == 0)
+        return false;
+    *method = 0;
+    if (memmem(method + 2, inside, " in ", 4)) // "<lambda in Foo>"
+        snprintf(buf, size, "%s.%s", name, method + 1);
+    else
+        snprintf(buf, size, "%s.%.*s%s", name, (int)inside, method + 2, behind);
+    return true;
+}
+
 void lg_name_type(const char *raw, char *buf, size_t size)
 {
     char machine[NAME_MAX_BYTES], name[NAME_MAX_BYTES];
@@ -255,15 +286,7 @@ void lg_name_type(const char *raw, char *buf, size_t size)
     }
     memcpy(machine, at, len);
     machine[len] = 0;
-    lg_name_normalise(machine, name, sizeof(name));
-    len = strlen(name);
-    char *method = strrchr(name, '+');
-    bool is_plain = method && method[1] == '<' && name[len - 1] == '>' && !strchr(method, ' ')
-                    && strchr(method + 2, '<') == NULL;
-    if (is_plain) { // "App.Svc+<Foo>"
-        name[len - 1] = 0;
-        snprintf(buf, size, "async %.*s.%s", (int)(method - name), name, method + 2);
-        return;
-    }
+    if (!lg_name_method(machine, name, sizeof(name)))
+        lg_name_normalise(machine, name, sizeof(name));
     snprintf(buf, size, "async %s", name);
 }

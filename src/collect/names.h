@@ -28,6 +28,10 @@ void lg_name_type(const char *raw, char *buf, size_t size);
 // The state machine in that; NULL: it is no such type. Its length.
 const char *lg_name_state_machine(const char *raw, size_t *len_ret);
 
+// The method that a type was made of: of "App.Svc+<Foo>d__7" "App.Svc.Foo", of a lambda's
+// "App.Svc.<lambda in Foo>". False: of none.
+bool lg_name_method(const char *raw, char *buf, size_t size);
+
 // What stands between `<` and its `>`: "<<Main>$>b__0" has "<Main>$". Returns its length, and where it
 // goes on behind; false if `name` is no such name.
 bool lg_name_inside(const char *name, size_t *len_ret, const char **behind_ret);

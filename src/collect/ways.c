@@ -11,15 +11,17 @@
 // Since 8 a bucket is a struct.
 #define BUCKETS "_tables _buckets []._node|[] _next* "
 #define TIMERS "_shortTimers|_longTimers _next* "
-#define MEMORY_CACHE "_coherentState _stringEntries|_nonStringEntries|_entries " BUCKETS
+#define MEMORY_CACHE \
+    "_coherentState " \
+    "_stringEntries|_nonStringEntries|_entries|_stringAltLookup.<Dictionary>k__BackingField " BUCKETS
 
 // `steps`: labels, one behind the other. a|b is one of them; * means any number of times; the last may
 // go on (".Ref"). Rows of one owner stand together.
 static const struct lg_way table[] = {
     { GENERIC "List", "List", LG_WAY_LIST, "_items []", "items" },
-    { GENERIC "Dictionary", "Dictionary", LG_WAY_MAP, "_entries [].value", "values" },
+    { GENERIC "Dictionary", "Dictionary", LG_WAY_ENTRIES, "_entries [].value", "values" },
     { GENERIC "Dictionary", "Dictionary", LG_WAY_OTHER, "_entries [].key", "keys" },
-    { GENERIC "OrderedDictionary", "OrderedDictionary", LG_WAY_MAP, "_entries [].Value", "values" },
+    { GENERIC "OrderedDictionary", "OrderedDictionary", LG_WAY_ENTRIES, "_entries [].Value", "values" },
     { GENERIC "OrderedDictionary", "OrderedDictionary", LG_WAY_OTHER, "_entries [].Key", "keys" },
     { GENERIC "HashSet", "HashSet", LG_WAY_OTHER, "_entries [].Value|[].value", "items" },
     { GENERIC "Queue", "Queue", LG_WAY_QUEUE, "_array []", "items" },
@@ -29,8 +31,7 @@ static const struct lg_way table[] = {
     { GENERIC "LinkedList", "LinkedList", LG_WAY_OTHER, "head next|prev* item", "items" },
     { GENERIC "SortedList", "SortedList", LG_WAY_OTHER, "values []", "values" },
     { GENERIC "SortedList", "SortedList", LG_WAY_OTHER, "keys []", "keys" },
-    { GENERIC "SortedDictionary", "SortedDictionary", LG_WAY_OTHER, "_set root " TREE ".value",
-      "values" },
+    { GENERIC "SortedDictionary", "SortedDictionary", LG_WAY_MAP, "_set root " TREE ".value", "values" },
     { GENERIC "SortedDictionary", "SortedDictionary", LG_WAY_OTHER, "_set root " TREE ".key", "keys" },
     { GENERIC "SortedSet", "SortedSet", LG_WAY_OTHER, "root " TREE, "items" },
     { CONCURRENT "ConcurrentDictionary", "ConcurrentDictionary", LG_WAY_MAP, BUCKETS "_value",
@@ -47,11 +48,11 @@ static const struct lg_way table[] = {
     { "System.Collections.Hashtable", "Hashtable", LG_WAY_OTHER, "_buckets [].key", "keys" },
     { "System.Collections.ArrayList", "ArrayList", LG_WAY_LIST, "_items []", "items" },
     { IMMUTABLE "ImmutableList", "ImmutableList", LG_WAY_OTHER, "_root _left|_right* _key", "items" },
-    { IMMUTABLE "ImmutableDictionary", "ImmutableDictionary", LG_WAY_OTHER,
+    { IMMUTABLE "ImmutableDictionary", "ImmutableDictionary", LG_WAY_MAP,
       "_root _left|_right* _value._firstValue.value", "values" },
     { IMMUTABLE "ImmutableDictionary", "ImmutableDictionary", LG_WAY_OTHER,
       "_root _left|_right* _value._firstValue.key", "keys" },
-    { IMMUTABLE "ImmutableSortedDictionary", "ImmutableSortedDictionary", LG_WAY_OTHER,
+    { IMMUTABLE "ImmutableSortedDictionary", "ImmutableSortedDictionary", LG_WAY_MAP,
       "_root _left|_right* _value", "values" },
     { IMMUTABLE "ImmutableSortedDictionary", "ImmutableSortedDictionary", LG_WAY_OTHER,
       "_root _left|_right* _key", "keys" },
@@ -60,7 +61,9 @@ static const struct lg_way table[] = {
     { "Microsoft.Extensions.Caching.Memory.MemoryCache", "MemoryCache", LG_WAY_MAP,
       MEMORY_CACHE "_value _value|<Value>k__BackingField", "values" },
     { "Microsoft.Extensions.Caching.Memory.MemoryCache", "MemoryCache", LG_WAY_OTHER,
-      MEMORY_CACHE "_key|_value <Key>k__BackingField", "keys" },
+      MEMORY_CACHE "_key", "keys" },
+    { "Microsoft.Extensions.Caching.Memory.MemoryCache", "MemoryCache", LG_WAY_OTHER,
+      MEMORY_CACHE "_value <Key>k__BackingField", "keys" },
     { "System.MulticastDelegate", NULL, LG_WAY_DELEGATE, "_target", "targets" },
     { "System.MulticastDelegate", NULL, LG_WAY_DELEGATE, "_invocationList [] _target", "targets" },
     { "System.Threading.Timer", "Timer", LG_WAY_TIMER, "_timer _timer _timerCallback _target",
@@ -69,9 +72,12 @@ static const struct lg_way table[] = {
     { "System.Threading.TimerQueue", "TimerQueue", LG_WAY_TIMER, TIMERS "_timerCallback _target",
       "callbacks" },
     { "System.Threading.TimerQueue", "TimerQueue", LG_WAY_TIMER, TIMERS "_state", "state" },
-    { "System.Threading.Tasks.Task", NULL, LG_WAY_OTHER, "m_continuationObject m_task|m_action",
-      "continuation" },
-    { "System.Threading.Tasks.Task", NULL, LG_WAY_OTHER,
+    { "System.Threading.Tasks.Task", "Task", LG_WAY_OTHER, "m_continuationObject", "continuations" },
+    { "System.Threading.Tasks.Task", "Task", LG_WAY_OTHER, "m_continuationObject m_task|m_action",
+      "continuations" },
+    { "System.Threading.Tasks.Task", "Task", LG_WAY_OTHER, "m_continuationObject _items []",
+      "continuations" },
+    { "System.Threading.Tasks.Task", "Task", LG_WAY_OTHER,
       "m_continuationObject _items [] m_task|m_action", "continuations" },
     { "System.Threading.CancellationTokenSource", "CancellationTokenSource", LG_WAY_OTHER,
       "_registrations Callbacks Next* CallbackState", "registrations" },

@@ -15,6 +15,7 @@
 enum lg_way_kind {
     LG_WAY_OTHER,
     LG_WAY_MAP,      // Dictionary and its like: what it holds has a key
+    LG_WAY_ENTRIES,  // the same, of which the first _count elements of an array are in use
     LG_WAY_LIST,     // by index
     LG_WAY_QUEUE,    // by place
     LG_WAY_DELEGATE, // from delegate to target
