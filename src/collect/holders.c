@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "collect/collect_priv.h"
+#include "collect/places.h"
 #include "util/cancel.h"
 #include "util/error.h"
 #include "util/pages.h"
@@ -31,15 +32,15 @@ struct search {
     lg_node *next;                 // [node_count] the next to be looked at of the same route
     uint64_t *type_hashes;         // by lg_type.id; 0: not asked yet
     uint32_t type_count;
-    struct lg_map by_step;  // hash of (before, type, label) -> route; equal hashes: the next one
-    struct lg_map by_name;  // hash of the name -> first root of that name
-    struct lg_map edges;    // hash of (type, where in it) -> label
+    struct lg_map by_step; // hash of (before, type, label) -> route; equal hashes: the next one
+    struct lg_map by_name; // hash of the name -> first root of that name
+    struct lg_map edges;   // type << 16 | place -> label
+    struct lg_places places;
     lg_nodes touched;       // of this round
     LG_VEC(uint32_t) fresh; // routes that have new members
     LG_VEC(uint32_t) queue;
     size_t queue_from;
-    const struct lg_object *from; // whose references are looked at, and its route
-    uint32_t by;
+    uint32_t by; // the route whose members are looked at
     bool failed;
 };
 
@@ -53,6 +54,7 @@ static void search_deinit(struct search *search)
     lg_map_free(&search->by_step);
     lg_map_free(&search->by_name);
     lg_map_free(&search->edges);
+    lg_places_deinit(&search->places);
     lg_vec_free(&search->touched);
     lg_vec_free(&search->fresh);
     lg_vec_free(&search->queue);
@@ -175,84 +177,54 @@ static void claim(struct search *search, lg_node node, uint32_t label)
     *own = route | PROVISIONAL;
 }
 
-// Labels by type and place; not those of what may be a static's slot, and has a name by its address.
-static bool edge_label(struct search *search, uint64_t offset, uint32_t *ret)
+// By type and place, each asked once.
+static bool place_label(struct search *search, uint32_t type_id, uint16_t place, uint32_t *ret)
 {
-    const struct lg_type *type = search->from->type;
-    uint64_t data = type->base_size >= 8 ? type->base_size - 8 : 0, place = offset;
-    if (type->flags & LG_TYPE_ARRAY && type->component_size && offset >= data)
-        place = (offset - data) % type->component_size;
-    uint64_t key = (uint64_t)type->id << 32 | (uint32_t)place;
-    bool is_slot = type->flags & LG_TYPE_ARRAY
-                   && lg_clr_static_at(search->clr, search->from->address + offset) != NULL;
-    if (!is_slot && place <= UINT32_MAX && lg_map_get(&search->edges, key, ret))
+    uint64_t key = (uint64_t)type_id << 16 | place;
+    const struct lg_type *type = lg_clr_type_at(search->clr, type_id);
+    char text[LABEL_MAX] = "?";
+    if (lg_map_get(&search->edges, key, ret))
         return true;
-    char text[LABEL_MAX] = "";
-    lg_label_at(search->reach->graph, search->from, offset, true, text, sizeof(text));
-    return label_id(search, text, ret)
-           && (is_slot || place > UINT32_MAX || lg_map_put(&search->edges, key, *ret));
+    if (type)
+        lg_place_label(search->reach->graph, type, place, text, sizeof(text));
+    return label_id(search, text, ret) && lg_map_put(&search->edges, key, *ret);
 }
 
-static void see_reference(void *self, uint64_t offset, uint64_t target)
+static bool other_label(struct search *search, lg_node from, lg_node to, uint32_t *ret)
 {
-    struct search *search = self;
-    lg_node node = lg_index_node(search->reach->graph->index, target);
+    const struct lg_heap_graph *graph = search->reach->graph;
+    struct lg_object object;
+    char text[LABEL_MAX] = "?";
+    enum lg_link link;
+    bool is_known =
+        lg_heap_object_at(graph->heap, lg_index_address(graph->index, from), &object)
+        && lg_edge_label(graph, &object, lg_index_address(graph->index, to), &link, text, sizeof(text));
+    return label_id(search, is_known ? text : "?", ret);
+}
+
+static void claim_edge(struct search *search, lg_node from, uint32_t edge)
+{
+    lg_node to = search->reach->forward->edges[edge];
+    uint16_t place = search->places.at[edge];
     uint32_t label;
-    if (node == LG_NO_NODE || !is_open(search, node))
-        return;
-    if (edge_label(search, offset, &label))
-        claim(search, node, label);
+    bool ok = place == LG_PLACE_NONE || place == LG_PLACE_ASK
+                  ? other_label(search, from, to, &label)
+                  : place_label(search, search->retention->own_type[from], place, &label);
+    if (ok)
+        claim(search, to, label);
     else
         search->failed = true;
 }
 
-// Dependent handles and loader allocators are no references in memory.
-static void claim_rest(struct search *search, lg_node from)
-{
-    const struct lg_heap_graph *graph = search->reach->graph;
-    const struct lg_graph *forward = search->reach->forward;
-    for (uint32_t e = forward->edge_start[from]; e < forward->edge_start[from + 1]; e++) {
-        lg_node to = forward->edges[e];
-        char text[LABEL_MAX] = "?";
-        enum lg_link link;
-        uint32_t label;
-        if (search->own[to] != NOBODY)
-            continue;
-        if (search->from
-            && !lg_edge_label(graph, search->from, lg_index_address(graph->index, to), &link, text,
-                              sizeof(text)))
-            snprintf(text, sizeof(text), "?");
-        if (label_id(search, text, &label))
-            claim(search, to, label);
-        else
-            search->failed = true;
-    }
-}
-
-// Most objects hold nothing that is not taken, and need not be read.
-static bool has_claims(const struct search *search, lg_node from)
-{
-    const struct lg_graph *forward = search->reach->forward;
-    for (uint32_t e = forward->edge_start[from]; e < forward->edge_start[from + 1]; e++) {
-        if (is_open(search, forward->edges[e]))
-            return true;
-    }
-    return false;
-}
-
 static void expand(struct search *search, lg_node node)
 {
-    const struct lg_heap_graph *graph = search->reach->graph;
-    struct lg_object object;
-    if (!has_claims(search, node))
-        return;
-    search->from = NULL;
-    if (lg_heap_object_at(graph->heap, lg_index_address(graph->index, node), &object)) {
-        search->from = &object;
-        lg_heap_references(graph->heap, &object, see_reference, search);
+    const struct lg_graph *forward = search->reach->forward;
+    uint32_t start = forward->edge_start[node], end = forward->edge_start[node + 1];
+    for (uint32_t e = start; e < end; e++) {
+        bool again = e > start && forward->edges[e] == forward->edges[e - 1];
+        if (!again && is_open(search, forward->edges[e]))
+            claim_edge(search, node, e);
     }
-    claim_rest(search, node);
-    search->from = NULL;
 }
 
 // ---- rounds ----
@@ -300,7 +272,7 @@ static struct lg_error *run_queue(struct search *search)
         lg_node node = holder->todo;
         holder->todo = LG_NO_NODE; // What is added from now on is for another round.
         holder->is_queued = false;
-        for (; node != LG_NO_NODE && !search->failed; node = search->next[node])
+        for (; node != LG_NO_NODE && !search->failed && !lg_cancelled(); node = search->next[node])
             expand(search, node);
         settle(search);
         if (search->queue_from == search->queue.len)
@@ -409,7 +381,9 @@ struct lg_error *lg_holders_find(const struct lg_reach *reach, const struct lg_r
         .routes = holders->routes,
         .clr = lg_heap_clr(reach->graph->heap),
     };
-    err = begin(&search) ? claim_all(&search) : &lg_no_memory;
+    err = begin(&search) ? lg_places_find(reach, &search.places) : &lg_no_memory;
+    if (!err)
+        err = claim_all(&search);
     if (!err)
         err = sum_up(&search, holders);
     if (!err)
