@@ -18,16 +18,17 @@ static void add_row(const struct lg_object_view *view, struct lg_table *table, u
     struct lg_call call = { 0 };
     if (lg_object_read(view->clr, delegate, &object))
         lg_delegate_call(view->clr, &object, &call);
+    uint64_t method = call.code ? lg_clr_method_from_code(view->clr, call.code) : 0;
     bool has_target = call.target && lg_object_read(view->clr, call.target, &target);
     if (call.target)
         lg_cell_number(table, call.target);
     else
         lg_cell_null(table);
-    if (call.method)
-        lg_cell_number(table, call.method);
+    if (method)
+        lg_cell_number(table, method);
     else
         lg_cell_null(table);
-    lg_cell_text(table, call.method ? lg_clr_method_name(view->clr, call.method) : NULL);
+    lg_cell_text(table, method ? lg_clr_method_name(view->clr, method) : NULL);
     lg_cell_text(table, has_target ? lg_clr_type_name(view->clr, target.type) : NULL);
 }
 

@@ -11,6 +11,7 @@ static const struct lg_column hop_columns[] = {
     { "type", "", LG_CELL_TEXT },
     { "field", "", LG_CELL_TEXT },
     { "repeats", "", LG_CELL_BOOL },
+    { "meaning", "", LG_CELL_TEXT },
 };
 static const struct lg_column group_columns[] = {
     { "count", "COUNT", LG_CELL_COUNT },       { "instances", "INSTANCES", LG_CELL_COUNT },
@@ -23,6 +24,8 @@ static const struct lg_column group_columns[] = {
 static const struct lg_table_spec hop_spec = LG_TABLE_SPEC("path", hop_columns, 0);
 static const struct lg_table_spec group_spec =
     LG_TABLE_SPEC("groups", group_columns, LG_TABLE_HIDDEN | LG_TABLE_MAIN);
+
+enum { MEANING_BYTES = 4096 };
 
 struct group {
     uint32_t route;  // that of the example
@@ -38,6 +41,7 @@ struct groups {
     const struct lg_roots *roots;
     const struct lg_retention *retention;
     struct lg_routes *routes;
+    struct lg_meanings meanings;
     uint8_t *wanted;   // by lg_type.id: 1 is, 0 is not
     uint64_t *of_type; // by lg_type.id: instances
     uint32_t type_count;
@@ -50,6 +54,7 @@ struct groups {
 static void groups_deinit(struct groups *groups)
 {
     lg_routes_free(groups->routes);
+    lg_meanings_deinit(&groups->meanings);
     free(groups->wanted);
     free(groups->of_type);
     free(groups->key);
@@ -107,6 +112,9 @@ static struct lg_error *find_instances(struct groups *groups, struct lg_heap *he
     struct lg_error *err = choose_types(groups);
     if (!err)
         err = lg_routes_new(groups->reach, groups->roots, &groups->routes);
+    lg_meanings_init(&groups->meanings, groups->reach->graph);
+    if (!err)
+        groups->routes->meanings = &groups->meanings;
     if (!err)
         err = lg_heap_walk(heap, &everything, see_object, groups, &result);
     if (!err && groups->err)
@@ -221,50 +229,85 @@ static bool unwind(const struct groups *groups, uint32_t route, struct lg_top *r
     return true;
 }
 
-static void write_hop(const struct groups *groups, uint32_t type, const char *label, bool repeats)
+// What all objects of a step are, and which method delegates among them call on the next: "closure of
+// App.Svc.Foo", "calls App.Basket.OnChanged".
+static struct lg_error *find_meaning(struct groups *groups, const struct lg_type *type, uint32_t next,
+                                     char *buf, size_t size)
 {
-    lg_report_line(groups->report, "          -> %s%s%s%s%s", type_name(groups, type), label ? " [" : "",
-                   label ? label : "", label ? "]" : "",
+    const struct lg_route *to = next == LG_NO_ROUTE ? NULL : &groups->routes->all.at[next];
+    buf[0] = 0;
+    if (to && to->calls)
+        snprintf(buf, size, "calls %s", to->calls);
+    else if (type && !lg_meaning_of_type(&groups->meanings, type, buf, size))
+        return &lg_no_memory;
+    return NULL;
+}
+
+// "Session [Last] (meaning)", "Dictionary<Int32, Order> values"
+static void write_hop(const struct groups *groups, const struct lg_type *type, const char *label,
+                      const char *meaning, bool repeats)
+{
+    lg_report_line(groups->report, "          -> %s%s%s%s%s%s",
+                   type_name(groups, type ? type->id : UINT32_MAX), label, meaning[0] ? " (" : "",
+                   meaning, meaning[0] ? ")" : "",
                    repeats ? " (and more of them, one behind the other)" : "");
 }
 
-static void add_hops(const struct groups *groups, const struct lg_top *way, struct lg_table *table)
+static struct lg_error *add_hops(struct groups *groups, const struct lg_top *way, struct lg_table *table)
 {
     const struct lg_routes *routes = groups->routes;
     struct lg_table *hops = lg_cell_table(table, &hop_spec);
     for (size_t i = 0; i < way->kept.len; i++) {
         const struct lg_route *step = &routes->all.at[way->kept.at[i].value];
-        const struct lg_route *next =
-            i + 1 < way->kept.len ? &routes->all.at[way->kept.at[i + 1].value] : NULL;
-        const char *label =
-            next && next->label < routes->labels.all.len ? routes->labels.all.at[next->label] : NULL;
+        uint32_t next = i + 1 < way->kept.len ? way->kept.at[i + 1].value : LG_NO_ROUTE;
+        uint32_t id = next == LG_NO_ROUTE ? UINT32_MAX : routes->all.at[next].label;
+        const char *label = id < routes->labels.all.len ? routes->labels.all.at[id] : NULL;
+        const struct lg_type *type = lg_clr_type_at(groups->clr, step->type);
+        char meaning[MEANING_BYTES], field[MEANING_BYTES] = "";
+        struct lg_error *err = find_meaning(groups, type, next, meaning, sizeof(meaning));
+        if (err)
+            return err;
+        if (label)
+            snprintf(field, sizeof(field), " [%s]", label);
         if (groups->query->by_fields)
-            write_hop(groups, step->type, label, step->repeats);
+            write_hop(groups, type, field, meaning, step->repeats);
         lg_cell_text(hops, type_name(groups, step->type));
         lg_cell_text(hops, label);
         lg_cell_bool(hops, step->repeats);
+        lg_cell_text(hops, meaning[0] ? meaning : NULL);
     }
+    return NULL;
 }
 
-// Well-known collections as one step: "Dictionary<Int32, Order> values".
-static struct lg_error *write_steps(const struct groups *groups, uint32_t route)
+// Well-known collections as one step.
+static struct lg_error *write_steps(struct groups *groups, const struct lg_line *line, uint32_t route)
+{
+    char meaning[MEANING_BYTES], field[MEANING_BYTES];
+    struct lg_error *err = NULL;
+    for (size_t i = 0; i < line->steps.len && !err; i++) {
+        const struct lg_line_step *step = &line->steps.at[i];
+        if (step->way)
+            snprintf(field, sizeof(field), " %s%s", step->way->says, step->rest);
+        else
+            snprintf(field, sizeof(field), " [%s]", step->label);
+        err = find_meaning(groups, step->type, step->route, meaning, sizeof(meaning));
+        if (!err)
+            write_hop(groups, step->type, field, meaning, step->repeats);
+    }
+    const struct lg_route *last = &groups->routes->all.at[route];
+    const struct lg_type *type = lg_clr_type_at(groups->clr, last->type);
+    if (!err)
+        err = find_meaning(groups, type, LG_NO_ROUTE, meaning, sizeof(meaning));
+    if (!err)
+        write_hop(groups, type, "", meaning, last->repeats);
+    return err;
+}
+
+static struct lg_error *report_steps(struct groups *groups, uint32_t route)
 {
     _cleanup_(lg_line_deinit) struct lg_line line = { 0 };
     struct lg_error *err = lg_routes_steps(groups->routes, route, &line);
-    if (err)
-        return err;
-    for (size_t i = 0; i < line.steps.len; i++) {
-        const struct lg_line_step *step = &line.steps.at[i];
-        uint32_t type = step->type ? step->type->id : UINT32_MAX;
-        if (step->way)
-            lg_report_line(groups->report, "          -> %s %s%s", type_name(groups, type),
-                           step->way->says, step->rest);
-        else
-            write_hop(groups, type, step->label, step->repeats);
-    }
-    const struct lg_route *last = &groups->routes->all.at[route];
-    write_hop(groups, last->type, NULL, last->repeats);
-    return NULL;
+    return err ? err : write_steps(groups, &line, route);
 }
 
 static void add_sums(const struct groups *groups, struct lg_table *table, const struct group *group,
@@ -293,7 +336,7 @@ static void add_root(const struct groups *groups, struct lg_table *table, const 
     lg_cell_bool(table, root && root->conservative);
 }
 
-static struct lg_error *report_group(const struct groups *groups, struct lg_table *table, uint32_t id)
+static struct lg_error *report_group(struct groups *groups, struct lg_table *table, uint32_t id)
 {
     _cleanup_(lg_top_deinit) struct lg_top way = { 0 };
     const struct group *group = &groups->all.at[id];
@@ -309,9 +352,9 @@ static struct lg_error *report_group(const struct groups *groups, struct lg_tabl
     lg_cell_number(table, example);
     lg_cell_text(table, groups->routes->lines.all.at[line]);
     lg_cell_number(table, group->routes);
-    add_hops(groups, &way, table);
-    if (!groups->query->by_fields)
-        err = write_steps(groups, group->route);
+    err = add_hops(groups, &way, table);
+    if (!err && !groups->query->by_fields)
+        err = report_steps(groups, group->route);
     lg_report_line(groups->report, "             for example %012" PRIx64, example);
     lg_report_line(groups->report, "%s", "");
     return err;

@@ -21,7 +21,6 @@ bool lg_delegate_call(struct lg_clr *clr, const struct lg_object *delegate, stru
     // Without a `this` the target is the delegate itself, and says nothing.
     ret->target = aux ? 0 : target;
     ret->code = aux ? aux : code;
-    ret->method = lg_clr_method_from_code(clr, ret->code);
     return true;
 }
 

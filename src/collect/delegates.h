@@ -12,8 +12,7 @@ bool lg_is_delegate(struct lg_clr *clr, const struct lg_type *type);
 
 struct lg_call {
     uint64_t target; // the `this`; 0: none, or not known
-    uint64_t method; // MethodDesc; 0: not known
-    uint64_t code;   // 0: not known
+    uint64_t code;   // lg_clr_method_from_code() tells whose; 0: not known
 };
 // What a delegate calls that is no list. False where values are not known.
 bool lg_delegate_call(struct lg_clr *clr, const struct lg_object *delegate, struct lg_call *ret);

@@ -19,6 +19,7 @@ void lg_line_deinit(struct lg_line *line)
 struct edges {
     struct lg_edge at[STEPS_MAX];
     bool repeats[STEPS_MAX];
+    uint32_t route[STEPS_MAX]; // behind the edge
     size_t count;
     const struct lg_root *root;
     bool is_cut;
@@ -42,13 +43,17 @@ static void read_edges(const struct lg_routes *routes, uint32_t route, struct ed
         }
         ret->at[count] =
             (struct lg_edge){ lg_clr_type_at(clr, holder->type), label_of(routes, step->label) };
+        ret->route[count] = (uint32_t)(step - routes->all.at);
         ret->repeats[count++] = holder->repeats;
     }
     for (size_t i = 0, k = count; i + 1 < k; i++) { // The root's first.
         struct lg_edge edge = ret->at[i];
         bool repeats = ret->repeats[i];
+        uint32_t behind = ret->route[i];
         ret->at[i] = ret->at[--k];
         ret->repeats[i] = ret->repeats[k];
+        ret->route[i] = ret->route[k];
+        ret->route[k] = behind;
         ret->at[k] = edge;
         ret->repeats[k] = repeats;
     }
@@ -70,6 +75,7 @@ struct lg_error *lg_routes_steps(struct lg_routes *routes, uint32_t route, struc
         step.repeats = taken == 0 && edges->repeats[i];
         taken += taken == 0;
         step.label = edges->at[i + taken - 1].label;
+        step.route = edges->route[i + taken - 1];
         if (!lg_vec_push(&ret->steps, step))
             return &lg_no_memory;
     }

@@ -52,7 +52,8 @@ bool lg_meaning_of_call(struct lg_meanings *meanings, const struct lg_object *de
         return true;
     if (!lg_map_get(&meanings->by_code, call.code, &i)) {
         char name[NAME_BYTES] = "";
-        const char *raw = call.method ? lg_clr_method_name(meanings->clr, call.method) : NULL;
+        uint64_t method = lg_clr_method_from_code(meanings->clr, call.code);
+        const char *raw = method ? lg_clr_method_name(meanings->clr, method) : NULL;
         if (raw)
             lg_name_normalise(raw, name, sizeof(name));
         i = (uint32_t)meanings->methods.len;
@@ -116,17 +117,17 @@ static void append_state(struct lg_clr *clr, const struct lg_object *object, con
         snprintf(buf + len, size - len, ", at a yield");
 }
 
-static void machine_meaning(struct lg_meanings *meanings, const struct lg_object *object,
-                            const char *method, char *buf, size_t size)
+// Of a state machine that is an object: "async App.Svc.Foo", "iterator App.Svc.Foo".
+static void machine_meaning(struct lg_clr *clr, const struct lg_type *type, char *buf, size_t size)
 {
+    char method[NAME_BYTES];
+    const struct lg_object any = { .type = type };
     struct lg_place place;
-    bool has_state = lg_place_find(meanings->clr, object, "<>1__state", &place);
-    bool is_async = lg_place_find(meanings->clr, object, "<>t__builder", &place);
-    if (!has_state)
-        return;
-    snprintf(buf, size, "%s %s", is_async ? "async" : "iterator", method);
-    if (is_async)
-        append_state(meanings->clr, object, "", buf, size);
+    const char *raw = lg_clr_type_name(clr, type);
+    if (strchr(raw, '+') && lg_place_find(clr, &any, "<>1__state", &place)
+        && lg_name_method(raw, method, sizeof(method)))
+        snprintf(buf, size, "%s %s",
+                 lg_place_find(clr, &any, "<>t__builder", &place) ? "async" : "iterator", method);
 }
 
 // "App.Svc+<>c__DisplayClass12_3": where its last part begins, or NULL.
@@ -170,24 +171,36 @@ static bool closure_meaning(struct lg_meanings *meanings, const struct lg_type *
     return true;
 }
 
+bool lg_meaning_of_type(struct lg_meanings *meanings, const struct lg_type *type, char *buf, size_t size)
+{
+    buf[0] = 0;
+    if (type->flags & (LG_TYPE_ARRAY | LG_TYPE_STRING))
+        return true;
+    const char *raw = lg_clr_type_name(meanings->clr, type), *closure = closure_in(raw);
+    size_t ignored;
+    if (closure)
+        return closure_meaning(meanings, type, closure, buf, size);
+    if (lg_name_state_machine(raw, &ignored))
+        lg_name_type(raw, buf, size);
+    else
+        machine_meaning(meanings->clr, type, buf, size);
+    return true;
+}
+
 bool lg_meaning_of_object(struct lg_meanings *meanings, const struct lg_object *object, char *buf,
                           size_t size)
 {
     buf[0] = 0;
     const struct lg_type *type = object->type;
-    if (!type || type->flags & (LG_TYPE_ARRAY | LG_TYPE_STRING))
+    if (!type)
         return true;
-    const char *raw = lg_clr_type_name(meanings->clr, type), *closure = closure_in(raw);
-    char method[NAME_BYTES];
-    size_t ignored;
     if (lg_is_delegate(meanings->clr, type))
         return delegate_meaning(meanings, object, buf, size);
-    if (closure)
-        return closure_meaning(meanings, type, closure, buf, size);
-    if (lg_name_state_machine(raw, &ignored)) {
-        lg_name_type(raw, buf, size);
-        append_state(meanings->clr, object, "StateMachine", buf, size);
-    } else if (strchr(raw, '+') && lg_name_method(raw, method, sizeof(method)))
-        machine_meaning(meanings, object, method, buf, size);
+    if (!lg_meaning_of_type(meanings, type, buf, size))
+        return false;
+    size_t ignored;
+    bool is_box = lg_name_state_machine(lg_clr_type_name(meanings->clr, type), &ignored);
+    if (strncmp(buf, "async ", 6) == 0)
+        append_state(meanings->clr, object, is_box ? "StateMachine" : "", buf, size);
     return true;
 }

@@ -42,6 +42,9 @@ struct lg_path_step {
 // out of memory.
 bool lg_meanings_of_path(struct lg_meanings *meanings, const struct lg_path_step *steps, size_t count,
                          const char **texts);
+// What all objects of a type are; "": its name says it all. False when out of memory.
+bool lg_meaning_of_type(struct lg_meanings *meanings, const struct lg_type *type, char *buf,
+                        size_t size);
 // What an object is, wherever it is held: "closure of App.Svc.Foo"; "" if its type says it all. False
 // when out of memory.
 bool lg_meaning_of_object(struct lg_meanings *meanings, const struct lg_object *object, char *buf,

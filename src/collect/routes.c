@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "collect/collect_priv.h"
+#include "collect/delegates.h"
 #include "util/error.h"
 
 enum { LABEL_MAX = 512, PERIOD_MAX = 6 };
@@ -143,16 +144,35 @@ static bool find_again(struct lg_routes *routes, const struct lg_route *next, ui
     return false;
 }
 
+// Remembers what a delegate calls on what it leads to.
+static bool note_call(struct lg_routes *routes, const struct lg_object *holder, uint32_t label,
+                      uint32_t route)
+{
+    struct lg_route *to = &routes->all.at[route];
+    const char *method = NULL;
+    if (!routes->meanings || label >= routes->labels.all.len
+        || strcmp(routes->labels.all.at[label], "_target") != 0
+        || !lg_is_delegate(routes->ways.clr, holder->type))
+        return true;
+    if (!lg_meaning_of_call(routes->meanings, holder, &method))
+        return false;
+    bool is_same = !to->is_called || (to->calls && method && strcmp(to->calls, method) == 0);
+    to->calls = is_same ? method : NULL;
+    to->is_called = true;
+    return true;
+}
+
 // From the route of the holder to that of what it holds.
 static bool step(struct lg_routes *routes, uint32_t before, lg_node holder, lg_node node, uint32_t *ret)
 {
     struct lg_object object;
     struct lg_route next = { .before = before, .type = type_of(routes, node), .label = NO_LABEL };
-    if (read_object(routes, holder, &object) && !edge_label(routes, holder, &object, node, &next.label))
+    bool is_read = read_object(routes, holder, &object);
+    if (is_read && !edge_label(routes, holder, &object, node, &next.label))
         return false;
-    if (find_again(routes, &next, ret))
-        return true;
-    return intern(routes, next, ret);
+    if (!find_again(routes, &next, ret) && !intern(routes, next, ret))
+        return false;
+    return !is_read || note_call(routes, &object, next.label, *ret);
 }
 
 static bool first_step(struct lg_routes *routes, lg_node node, uint32_t *ret)

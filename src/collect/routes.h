@@ -12,6 +12,7 @@
 #define LG_COLLECT_ROUTES_H
 
 #include "collect/collect.h"
+#include "collect/meanings.h"
 #include "collect/ways.h"
 #include "util/arena.h"
 
@@ -23,6 +24,9 @@ struct lg_route {
     uint32_t label;  // How the object before refers to it: of `labels`. A root's own: index of the root,
                      // or UINT32_MAX: an object of the frozen heap.
     bool repeats;    // It leads to more of its own kind in the same way.
+    bool is_called;  // Delegates lead to it, and `calls` is the method that all of them call; NULL: they
+                     // call
+    const char *calls; // several, or it is not known. Only with lg_routes.meanings.
 };
 
 // Each text once.
@@ -34,6 +38,8 @@ struct lg_texts {
 struct lg_routes {
     const struct lg_reach *reach; // borrowed
     const struct lg_roots *roots; // borrowed
+    struct lg_meanings
+        *meanings; // borrowed; NULL, as it is after lg_routes_new(): nobody asks what delegates call
     LG_VEC(struct lg_route) all;
     struct lg_texts labels, lines;
     struct lg_map of_node; // node -> route
@@ -67,6 +73,7 @@ struct lg_line_step {
     const struct lg_way *way;   // NULL: just a field or element
     const char *label;          // of the last edge it takes
     const char *rest;           // behind the way: ".Ref"
+    uint32_t route;             // behind the last edge
     bool repeats;
 };
 struct lg_line {

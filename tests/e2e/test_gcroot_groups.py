@@ -22,12 +22,20 @@ def test_the_leak_is_told_in_one_group_for_each_holder(lab, kind, mode):
             for root in app.truth["roots"] if root["type"] == name)
 
 
+def test_the_method_that_an_event_calls_is_told(lab):
+    report = lab.report(lab.core("Leak", "server"), "gcroot -type Session")
+    group = next(g for g in report["groups"] if g["type"] == "Session" and not g["conservative"])
+    assert group["holder"] == "static Bus.Tick -> System.EventHandler targets" and group["routes"] == 1
+    assert [hop["meaning"] for hop in group["path"]] == [None, None, "calls Session.OnBus", None]
+
+
 def test_a_long_list_is_two_groups(lab):
     report = lab.report(lab.app("Roots", "workstation").pid, "gcroot -type E1_Node")
     rest, head = report["groups"]
     assert (rest["count"], head["count"]) == (49999, 1) and rest["name"] == head["name"] == "Statics.Head"
     assert (rest["retained"], head["retained"]) == (49999 * 32, 50000 * 32)
-    assert rest["path"] == [{"type": "E1_Node", "field": "Next", "repeats": False}, {"type": "E1_Node", "field": None, "repeats": True}]
+    assert rest["path"] == [{"type": "E1_Node", "field": "Next", "repeats": False, "meaning": None},
+                            {"type": "E1_Node", "field": None, "repeats": True, "meaning": None}]
 
 
 def test_dead_instances_are_counted_and_in_no_group(lab):

@@ -5,6 +5,7 @@ using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Collections.ObjectModel;
+using System.Reflection;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Caching.Memory;
 using static App.Label;
@@ -43,6 +44,10 @@ namespace App
     public class InImmutableDictionary { }
     public class InCache { }
     public class InNested { }
+    public class InDamagedList { }
+    public class InDamagedQueue { }
+    public class InDamagedDictionary { }
+    public class InCircle { }
     public class WeakKey { }
     public class WeakValue { }
     public class InTree { }
@@ -66,7 +71,6 @@ namespace App
         static readonly Registry derived = new();
         static readonly List<object> list = new();
         static readonly object[] array = new object[8];
-        static readonly object[] beyondItems = new object[4];
         static readonly List<object> beyond = new();
         static readonly HashSet<object> set = new();
         static readonly Queue<object> queue = new();
@@ -89,6 +93,10 @@ namespace App
         static readonly Dictionary<string, Dictionary<int, List<InNested>>> nested = new();
         static readonly ConditionalWeakTable<WeakKey, WeakValue> table = new();
         static readonly WeakKey weakKey = new();
+        static readonly List<object> damagedList = new();
+        static readonly Queue<object> damagedQueue = new();
+        static readonly Dictionary<string, object> damaged = new();
+        static readonly ConcurrentDictionary<int, object> circle = new(1, 1); // One bucket.
         static Leaf tree;
 
         public static void Plant()
@@ -136,14 +144,39 @@ namespace App
             for (int i = 0; i < 3; i++)
                 beyond.Add(null);
             beyond.Add(new BeyondSize());
-            CollectionsMarshalSize(beyond, 3);
+            Set(beyond, "_size", 3);
             tree = Grow(6);
-            array[6] = beyondItems;
+            Damage();
         }
 
-        /// Makes it shorter without clearing what is behind its end, as a race would.
-        static void CollectionsMarshalSize(List<object> list, int size) =>
-            typeof(List<object>).GetField("_size", System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Instance).SetValue(list, size);
+        const BindingFlags Any = BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Instance;
+
+        static object Get(object from, string field) => from.GetType().GetField(field, Any).GetValue(from);
+
+        /// Without its knowledge, as a race would.
+        static void Set(object collection, string field, object value) => collection.GetType().GetField(field, Any).SetValue(collection, value);
+
+        /// Counts beyond the array, or below what is there; a bucket that leads back to itself.
+        static void Damage()
+        {
+            damagedList.Add(new InDamagedList());
+            Set(damagedList, "_size", int.MaxValue);
+            damagedQueue.Enqueue(new InDamagedQueue());
+            Set(damagedQueue, "_head", int.MaxValue);
+            Set(damagedQueue, "_size", -5);
+            damaged["first"] = null;
+            damaged["second"] = new InDamagedDictionary();
+            Set(damaged, "_count", 1);
+            circle[1] = null;
+            circle[2] = new InCircle();
+            var buckets = (Array)Get(Get(circle, "_tables"), "_buckets");
+            foreach (object bucket in buckets)
+            {
+                object node = Get(bucket, "_node");
+                if (node != null && Get(node, "_next") is object last)
+                    Set(last, "_next", node);
+            }
+        }
 
         static Leaf Grow(int depth) => depth == 0 ? new Leaf { Value = new InTree() } : new Leaf { Left = Grow(depth - 1), Right = Grow(depth - 1) };
 
@@ -162,6 +195,10 @@ namespace App
             Of<InList>("static App.Collections.list -> List items", "List[17]", "List[17]");
             Of<InArray>("static App.Collections.array -> System.Object[] items", null);
             Of<BeyondSize>("static App.Collections.beyond -> List items", "List, behind its end", "List[3]");
+            Of<InDamagedList>("static App.Collections.damagedList -> List items", "List[0]", "List[0]");
+            Of<InDamagedQueue>("static App.Collections.damagedQueue -> Queue items", "Queue item", "Queue item");
+            Of<InDamagedDictionary>("static App.Collections.damaged -> Dictionary values", "Dictionary, behind its end", "Dictionary value");
+            Of<InCircle>("static App.Collections.circle -> ConcurrentDictionary values", "ConcurrentDictionary[2]", "ConcurrentDictionary value");
             Of<InSet>("static App.Collections.set -> HashSet items", "HashSet item", "HashSet item");
             Of<InQueue>("static App.Collections.queue -> Queue items", "Queue[2]", "Queue item");
             Of<InStack>("static App.Collections.stack -> Stack items", "Stack[17]", "Stack[17]");
