@@ -11,7 +11,7 @@ void nettrace_stacks_reset(struct nettrace_stacks *stacks)
 static bool add_stack(struct nettrace_stacks *stacks, const uint8_t *bytes, size_t size, size_t pointer)
 {
     size_t count = size / pointer, start = stacks->ips.len;
-    if (!lg_vec_reserve((void **)&stacks->ips.at, &stacks->ips.cap, start + count, sizeof(uint64_t)))
+    if (!lg_vec_reserve((void **)&stacks->ips.at, &stacks->ips.cap, start + count + 1, sizeof(uint64_t)))
         return false;
     memset(stacks->ips.at + start, 0, count * sizeof(uint64_t));
     if (pointer == 8) {
