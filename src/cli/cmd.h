@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 
+extern const struct lg_command lg_cmd_alloc;
 extern const struct lg_command lg_cmd_attach;
 extern const struct lg_command lg_cmd_clrstack;
 extern const struct lg_command lg_cmd_clrthreads;

@@ -1,0 +1,118 @@
+// The parts of `alloc`: events in, sites out.
+//
+//     alloc_live.c      follows a process over its diagnostics socket, then freezes it    ─┐
+//     alloc_trace.c     events to samples and methods; files; the window of the freeze     ├─►
+//     lg_alloc_run alloc_sites.c     samples against the frozen heap and its graph; sums by site ◄─┘
+//     alloc_frames.c    code addresses to names
+//     alloc_report.c    tables and lines          alloc_export.c    flame graphs
+#ifndef LG_CLI_ALLOC_H
+#define LG_CLI_ALLOC_H
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "cli/retained.h"
+#include "cli/support.h"
+#include "collect/allocations.h"
+#include "collect/code_seen.h"
+#include "collect/routes.h"
+#include "diag/diag.h"
+
+enum lg_alloc_by {
+    LG_ALLOC_BY_SITE,
+    LG_ALLOC_BY_METHOD,
+    LG_ALLOC_BY_TYPE,
+    LG_ALLOC_BY_HOLDER,
+    LG_ALLOC_BY_STACK, // for flame graphs: all of it
+};
+
+struct lg_alloc_query {
+    enum lg_alloc_by by;
+    bool all;                      // what died, too
+    const char *contains;          // Part of a type's name, or NULL.
+    uint64_t top;                  // Rows at most; 0: all.
+    uint64_t for_ms;               // 0: until told to end
+    uint64_t until_rss, max_bytes; // 0: no bound
+    uint64_t buffer_mb;
+};
+
+// What was told, and by whom.
+struct lg_alloc_run {
+    struct lg_allocations samples;
+    struct lg_codes codes;
+    struct lg_nettrace *trace;
+    FILE *raw;            // A copy of the stream goes there; NULL: nowhere.
+    int pid;              // 0: a file
+    double seconds;       // followed
+    const char *ended_by; // "-for", "interrupt", "-until-rss", "-max-bytes", "the process", "the file"
+    bool is_frozen;       // The session has the heap as it was at the end.
+    const char *why_not;  // Why no survivors can be told; NULL: they can.
+    bool is_quiet;        // No lines on standard error.
+};
+LG_MUST_CHECK struct lg_error *lg_alloc_trace_new(struct lg_alloc_run *run);
+LG_MUST_CHECK struct lg_error *lg_alloc_take(struct lg_alloc_run *run, const void *bytes, size_t size);
+LG_MUST_CHECK struct lg_error *lg_alloc_file(struct lg_alloc_run *run, const char *path);
+LG_MUST_CHECK struct lg_error *lg_alloc_live(struct lg_alloc_run *run, struct lg_session *session,
+                                             const char *spec, const struct lg_alloc_query *query);
+void lg_alloc_run_deinit(struct lg_alloc_run *run);
+
+// A frame of a stack, in words.
+struct lg_alloc_frame {
+    const char *method; // "async App.OrderService.Submit"; NULL: not known
+    const char *module; // "App.dll"; NULL: not known
+    uint32_t il;        // UINT32_MAX: not known
+    bool is_system;     // of the class library
+};
+struct lg_alloc_names {
+    struct lg_alloc_run *run;
+    struct lg_clr *clr; // NULL: no process to ask
+    struct lg_arena arena;
+    struct lg_map by_place; // hash of code and IL offset -> index
+    struct lg_map by_name;  // hash of name and IL offset -> index
+    LG_VEC(struct lg_alloc_frame) frames;
+};
+// Its index in `frames`; UINT32_MAX: out of memory.
+uint32_t lg_alloc_name(struct lg_alloc_names *names, const struct lg_alloc_origin *origin, uint32_t i);
+void lg_alloc_names_deinit(struct lg_alloc_names *names);
+
+// One row: samples that have something in common.
+struct lg_alloc_site {
+    const char *type;   // NULL: of several
+    const char *method; // The innermost that is not of the class library; NULL: not known, or none.
+    const char *holder; // What holds most of its survivors; NULL: not known, or of several.
+    uint32_t stack, stack_count;               // in lg_alloc_sites.stacks: frames, innermost first
+    uint64_t samples;                          // of it made, dead or alive
+    uint64_t survivors;                        // samples
+    double made_count, made_bytes, made_var;   // estimated
+    double count, bytes, count_var, bytes_var; // of the survivors, estimated
+    uint64_t own, retained; // bytes of the sampled survivors; what they keep alive together
+};
+struct lg_alloc_survivor {
+    uint64_t address, size;
+    uint32_t site;
+};
+struct lg_alloc_sites {
+    struct lg_alloc_names names;
+    LG_VEC(struct lg_alloc_site) all; // The most surviving bytes first; with -all the most made.
+    LG_VEC(uint32_t) stacks;
+    LG_VEC(struct lg_alloc_survivor) survivors;
+    uint64_t tracked, confirmed, alive, own_noise;
+    uint64_t unresolved, frames;
+    struct lg_routes *routes;
+};
+LG_MUST_CHECK struct lg_error *lg_alloc_sites_find(struct lg_session *session, struct lg_alloc_run *run,
+                                                   const struct lg_alloc_query *query,
+                                                   struct lg_alloc_sites *ret);
+void lg_alloc_sites_deinit(struct lg_alloc_sites *sites);
+
+// 95 % of such samples come from something between `*low_ret` and `*high_ret`.
+void lg_alloc_interval(double estimate, double variance, double *low_ret, double *high_ret);
+
+void lg_alloc_report(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
+                     const struct lg_alloc_sites *sites, struct lg_report *report);
+// By its name: .folded, .speedscope.json; .nettrace is written while it comes.
+bool lg_alloc_can_export(const char *path);
+LG_MUST_CHECK struct lg_error *lg_alloc_export(struct lg_session *session, struct lg_alloc_run *run,
+                                               const struct lg_alloc_query *query, const char *path);
+
+#endif

@@ -1,0 +1,129 @@
+// Stacks with their weights for flame graphs: estimated bytes that are alive, or with -all that were
+// made. Samples without a name for a frame keep the frame.
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/alloc.h"
+
+static bool ends(const char *path, const char *with)
+{
+    size_t n = strlen(path), m = strlen(with);
+    return n >= m && strcmp(path + n - m, with) == 0;
+}
+
+bool lg_alloc_can_export(const char *path)
+{
+    return ends(path, ".folded") || ends(path, ".speedscope.json") || ends(path, ".nettrace");
+}
+
+static double weight_of(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
+                        const struct lg_alloc_site *site)
+{
+    return query->all || !run->is_frozen || run->why_not ? site->made_bytes : site->bytes;
+}
+
+static const char *frame_of(const struct lg_alloc_sites *sites, uint32_t at)
+{
+    const char *method = sites->names.frames.at[sites->stacks.at[at]].method;
+    return method ? method : "(unknown code)";
+}
+
+// "outermost;…;innermost;Type bytes", a line each; what parts them is replaced.
+static void put_folded(FILE *out, const char *text)
+{
+    for (; *text; text++)
+        fputc(*text == ';' ? ':' : *text == '\n' ? ' ' : *text, out);
+}
+
+static void write_folded(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
+                         const struct lg_alloc_sites *sites, FILE *out)
+{
+    for (size_t i = 0; i < sites->all.len; i++) {
+        const struct lg_alloc_site *site = &sites->all.at[i];
+        for (uint32_t n = site->stack_count; n-- > 0;) {
+            put_folded(out, frame_of(sites, site->stack + n));
+            fputc(';', out);
+        }
+        put_folded(out, site->type ? site->type : "?");
+        fprintf(out, " %.0f\n", weight_of(run, query, site));
+    }
+}
+
+static void put_json(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            fputc('\\', out);
+        if ((unsigned char)*text < 0x20)
+            fprintf(out, "\\u%04x", *text);
+        else
+            fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+// Frames are those of the names, then one for each site's type.
+static void write_speedscope(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
+                             const struct lg_alloc_sites *sites, FILE *out)
+{
+    double total = 0;
+    fputs(
+        "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"exporter\":\"linger\",\n"
+        "\"shared\":{\"frames\":[",
+        out);
+    for (size_t i = 0; i < sites->names.frames.len; i++) {
+        const struct lg_alloc_frame *frame = &sites->names.frames.at[i];
+        fputs(i ? ",\n{\"name\":" : "\n{\"name\":", out);
+        put_json(out, frame->method ? frame->method : "(unknown code)");
+        if (frame->module) {
+            fputs(",\"file\":", out);
+            put_json(out, frame->module);
+        }
+        fputc('}', out);
+    }
+    for (size_t i = 0; i < sites->all.len; i++) {
+        fputs(i || sites->names.frames.len ? ",\n{\"name\":" : "\n{\"name\":", out);
+        put_json(out, sites->all.at[i].type ? sites->all.at[i].type : "?");
+        fputc('}', out);
+        total += weight_of(run, query, &sites->all.at[i]);
+    }
+    fprintf(out,
+            "]},\n\"profiles\":[{\"type\":\"sampled\",\"name\":\"allocations\",\"unit\":\"bytes\","
+            "\"startValue\":0,\"endValue\":%.0f,\"samples\":[",
+            total);
+    for (size_t i = 0; i < sites->all.len; i++) {
+        const struct lg_alloc_site *site = &sites->all.at[i];
+        fputs(i ? ",\n[" : "\n[", out);
+        for (uint32_t n = site->stack_count; n-- > 0;)
+            fprintf(out, "%" PRIu32 ",", sites->stacks.at[site->stack + n]);
+        fprintf(out, "%zu]", sites->names.frames.len + i);
+    }
+    fputs("],\"weights\":[", out);
+    for (size_t i = 0; i < sites->all.len; i++)
+        fprintf(out, "%s%.0f", i ? "," : "", weight_of(run, query, &sites->all.at[i]));
+    fputs("]}]}\n", out);
+}
+
+struct lg_error *lg_alloc_export(struct lg_session *session, struct lg_alloc_run *run,
+                                 const struct lg_alloc_query *query, const char *path)
+{
+    struct lg_alloc_query stacks = *query;
+    struct lg_alloc_sites sites = { 0 };
+    stacks.by = LG_ALLOC_BY_STACK;
+    if (ends(path, ".nettrace"))
+        return NULL; // It was written as it came.
+    struct lg_error *err = lg_alloc_sites_find(session, run, &stacks, &sites);
+    FILE *out = err ? NULL : fopen(path, "we");
+    if (!err && !out)
+        err = lg_error_os(errno, "write '%s'", path);
+    if (out && ends(path, ".folded"))
+        write_folded(run, query, &sites, out);
+    else if (out)
+        write_speedscope(run, query, &sites, out);
+    bool failed = out && ferror(out);
+    failed |= out && fclose(out) != 0;
+    lg_alloc_sites_deinit(&sites);
+    return failed ? lg_error_os(errno, "write '%s'", path) : err;
+}

@@ -1,0 +1,136 @@
+// Code addresses in words: what the compiler made of a method is called by the method's own name.
+//
+//     App.OrderService+<Submit>d__5.MoveNext     async App.OrderService.Submit
+//     App.Orders+<All>d__2.MoveNext              iterator App.Orders.All
+//     App.Shop+<>c.<Run>b__3_0                   App.Shop.<lambda in Run>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/alloc.h"
+#include "collect/names.h"
+
+enum { LABEL_MAX = 1024 };
+
+// "Outer+<Method>d__5.MoveNext"; the state machine of an iterator says whether there is more.
+static bool name_state_machine(const char *full, const char *signature, char *buf, size_t size)
+{
+    static const char end[] = ".MoveNext";
+    size_t len = strlen(full), inside;
+    const char *behind, *start = NULL;
+    if (len < sizeof(end) || strcmp(full + len - sizeof(end) + 1, end) != 0)
+        return false;
+    for (const char *at = full; (at = strstr(at, "+<")); at++)
+        start = at;
+    if (!start || !lg_name_inside(start + 1, &inside, &behind) || strncmp(behind, "d__", 3) != 0)
+        return false;
+    char raw[2 * LABEL_MAX], method[LABEL_MAX - 16];
+    snprintf(raw, sizeof(raw), "%.*s.%.*s", (int)(start - full), full, (int)inside, start + 2);
+    lg_name_normalise(raw, method, sizeof(method));
+    snprintf(buf, size, "%s %s", strstr(signature, "bool") ? "iterator" : "async", method);
+    return true;
+}
+
+// The runtime's own name of a type in words: "List`1[System.Int32]" is "List<System.Int32>".
+static void name_of_event(const struct lg_code_seen *code, char *buf, size_t size)
+{
+    size_t n = 0;
+    for (const char *at = code->type; *at && n + 1 < size; at++) {
+        if (*at == '`') {
+            while (at[1] >= '0' && at[1] <= '9')
+                at++;
+            continue;
+        }
+        bool is_array = at[0] == '[' && (at[1] == ']' || at[1] == ',');
+        if (is_array) {
+            while (*at && *at != ']' && n + 2 < size)
+                buf[n++] = *at++;
+            buf[n++] = ']';
+            continue;
+        }
+        buf[n++] = *at == '[' ? '<' : *at == ']' ? '>' : *at;
+    }
+    snprintf(buf + n, size - n, "%s%s", n ? "." : "", code->name);
+}
+
+static const char *method_label(struct lg_alloc_names *names, const struct lg_code_seen *code)
+{
+    char full[LABEL_MAX], label[LABEL_MAX];
+    const char *known = names->clr && code->until == UINT64_MAX
+                            ? lg_clr_method_name(names->clr, code->method_desc)
+                            : NULL;
+    if (known)
+        snprintf(full, sizeof(full), "%s", known);
+    else
+        name_of_event(code, full, sizeof(full));
+    if (!name_state_machine(full, code->signature, label, sizeof(label)))
+        lg_name_normalise(full, label, sizeof(label));
+    return lg_arena_copy(&names->arena, label, strlen(label));
+}
+
+static const char *module_label(struct lg_alloc_names *names, const struct lg_code_seen *code)
+{
+    const char *path = lg_codes_module(&names->run->codes, code->module);
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path && *path ? path : NULL;
+}
+
+// System.Private.CoreLib.dll, System.Linq.dll, Microsoft.AspNetCore.Http.dll
+static bool is_system(const char *module)
+{
+    return module
+           && (strncmp(module, "System.", 7) == 0 || strncmp(module, "Microsoft.", 10) == 0
+               || strcmp(module, "mscorlib.dll") == 0);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+// Code of several versions of a method has one name: it is one frame.
+static uint32_t find_frame(struct lg_alloc_names *names, const struct lg_alloc_frame *frame)
+{
+    uint32_t found;
+    uint64_t key = lg_hash64(frame->il);
+    for (const char *c = frame->method ? frame->method : ""; *c; c++)
+        key = lg_hash64(key ^ (uint8_t)*c);
+    while (lg_map_get(&names->by_name, key, &found)) {
+        const struct lg_alloc_frame *have = &names->frames.at[found];
+        if (have->il == frame->il && same_text(have->method, frame->method)
+            && same_text(have->module, frame->module))
+            return found;
+        key++;
+    }
+    found = (uint32_t)names->frames.len;
+    return lg_vec_push(&names->frames, *frame) && lg_map_put(&names->by_name, key, found) ? found
+                                                                                          : UINT32_MAX;
+}
+
+uint32_t lg_alloc_name(struct lg_alloc_names *names, const struct lg_alloc_origin *origin, uint32_t i)
+{
+    uint64_t ip = names->run->samples.ips.at[origin->stack + i];
+    struct lg_codes *codes = &names->run->codes;
+    const struct lg_code_seen *code = lg_codes_find(codes, ip, origin->first, origin->last);
+    uint32_t il = code ? lg_codes_il(codes, code, ip) : UINT32_MAX, found;
+    uint64_t place = code ? lg_hash64(code->start ^ lg_hash64(code->from)) ^ il : 0;
+    if (lg_map_get(&names->by_place, place, &found))
+        return found;
+    struct lg_alloc_frame frame = { .il = il };
+    if (code) {
+        frame.method = method_label(names, code);
+        frame.module = module_label(names, code);
+        frame.is_system = is_system(frame.module);
+        if (!frame.method)
+            return UINT32_MAX;
+    }
+    found = find_frame(names, &frame);
+    return found != UINT32_MAX && lg_map_put(&names->by_place, place, found) ? found : UINT32_MAX;
+}
+
+void lg_alloc_names_deinit(struct lg_alloc_names *names)
+{
+    lg_arena_free(&names->arena);
+    lg_map_free(&names->by_place);
+    lg_map_free(&names->by_name);
+    lg_vec_free(&names->frames);
+}

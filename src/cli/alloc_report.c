@@ -1,0 +1,265 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/alloc.h"
+
+static const struct lg_column frame_columns[] = {
+    { "method", "Method", LG_CELL_TEXT, -1 },
+    { "il", "IL", LG_CELL_COUNT, 0 },
+    { "module", "Module", LG_CELL_TEXT, -1 },
+};
+static const struct lg_table_spec frame_spec = LG_TABLE_SPEC("stack", frame_columns, 0);
+
+static const struct lg_column site_columns[] = {
+    { "bytes", "Bytes", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "bytes_low", "(at least", LG_CELL_BYTES, 0, LG_COL_JSON_ONLY },
+    { "bytes_high", "at most)", LG_CELL_BYTES, 0, LG_COL_JSON_ONLY },
+    { "count", "Count", LG_CELL_COUNT, 0, LG_COL_COMMAS },
+    { "count_low", "", LG_CELL_COUNT, 0, LG_COL_JSON_ONLY },
+    { "count_high", "", LG_CELL_COUNT, 0, LG_COL_JSON_ONLY },
+    { "survivors", "Alive", LG_CELL_COUNT, 0, LG_COL_COMMAS },
+    { "samples", "Samples", LG_CELL_COUNT, 0, LG_COL_COMMAS },
+    { "made_count", "Made", LG_CELL_COUNT, 0, LG_COL_COMMAS },
+    { "made_bytes", "Made Bytes", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "retained", "Retained", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "type", "", LG_CELL_TEXT, -1, LG_COL_JSON_ONLY },
+    { "holder", "", LG_CELL_TEXT, -1, LG_COL_JSON_ONLY },
+    { "stack", "", LG_CELL_TABLE, 0, LG_COL_JSON_ONLY },
+    { "text", "What", LG_CELL_TEXT, -1, LG_COL_TEXT_ONLY },
+};
+static const struct lg_table_spec hidden_spec =
+    LG_TABLE_SPEC("sites", site_columns, LG_TABLE_MAIN | LG_TABLE_HIDDEN);
+static const struct lg_table_spec site_spec =
+    LG_TABLE_SPEC("sites", site_columns, LG_TABLE_MAIN | LG_TABLE_WIDE);
+
+static const struct lg_column survivor_columns[] = {
+    { "address", "", LG_CELL_ADDRESS, 0 },
+    { "size", "", LG_CELL_BYTES, 0 },
+    { "site", "", LG_CELL_COUNT, 0 },
+};
+static const struct lg_table_spec survivor_spec =
+    LG_TABLE_SPEC("survivors", survivor_columns, LG_TABLE_HIDDEN);
+
+static void cell_estimate(struct lg_table *table, double estimate, double variance)
+{
+    double low, high;
+    lg_alloc_interval(estimate, variance, &low, &high);
+    lg_cell_number(table, (uint64_t)(estimate + 0.5));
+    lg_cell_number(table, (uint64_t)low);
+    lg_cell_number(table, (uint64_t)(high + 0.5));
+}
+
+static void cell_frames(struct lg_table *table, const struct lg_alloc_sites *sites,
+                        const struct lg_alloc_site *site)
+{
+    struct lg_table *frames = lg_cell_table(table, &frame_spec);
+    for (uint32_t i = 0; i < site->stack_count; i++) {
+        const struct lg_alloc_frame *frame = &sites->names.frames.at[sites->stacks.at[site->stack + i]];
+        if (frame->method)
+            lg_cell_name(frames, frame->method);
+        else
+            lg_cell_null(frames);
+        if (frame->il != UINT32_MAX)
+            lg_cell_number(frames, frame->il);
+        else
+            lg_cell_null(frames);
+        if (frame->module)
+            lg_cell_name(frames, frame->module);
+        else
+            lg_cell_null(frames);
+    }
+}
+
+static const char *what(const struct lg_alloc_site *site, enum lg_alloc_by by)
+{
+    switch (by) {
+    case LG_ALLOC_BY_METHOD:
+        return site->method ? site->method : "(unknown code)";
+    case LG_ALLOC_BY_HOLDER:
+        return site->holder ? site->holder : "(not known)";
+    default:
+        return site->type;
+    }
+}
+
+static void add_row(struct lg_table *table, const struct lg_alloc_run *run,
+                    const struct lg_alloc_query *query, const struct lg_alloc_sites *sites,
+                    const struct lg_alloc_site *site)
+{
+    bool knows = run->is_frozen && !run->why_not;
+    if (knows) {
+        cell_estimate(table, site->bytes, site->bytes_var);
+        cell_estimate(table, site->count, site->count_var);
+        lg_cell_number(table, site->survivors);
+    }
+    for (int i = 0; i < 7 && !knows; i++)
+        lg_cell_null(table);
+    if (query->by == LG_ALLOC_BY_HOLDER) { // What died is held by nobody.
+        for (int i = 0; i < 3; i++)
+            lg_cell_null(table);
+    } else {
+        lg_cell_number(table, site->samples);
+        lg_cell_number(table, (uint64_t)(site->made_count + 0.5));
+        lg_cell_number(table, (uint64_t)(site->made_bytes + 0.5));
+    }
+    if (knows)
+        lg_cell_number(table, site->retained);
+    else
+        lg_cell_null(table);
+    lg_cell_text(table, site->type);
+    lg_cell_text(table, site->holder);
+    cell_frames(table, sites, site);
+    lg_cell_text(table, what(site, query->by));
+}
+
+static void add_frames(struct lg_report *report, const struct lg_alloc_sites *sites,
+                       const struct lg_alloc_site *site)
+{
+    enum { SHOWN = 12 };
+    for (uint32_t i = 0; i < site->stack_count && i < SHOWN; i++) {
+        const struct lg_alloc_frame *frame = &sites->names.frames.at[sites->stacks.at[site->stack + i]];
+        char il[24] = "";
+        if (frame->il != UINT32_MAX)
+            snprintf(il, sizeof(il), "+IL%u", frame->il);
+        lg_report_line(report, "    at %s%s%s%s%s", frame->method ? frame->method : "(unknown code)", il,
+                       frame->module ? " (" : "", frame->module ? frame->module : "",
+                       frame->module ? ")" : "");
+    }
+    if (site->stack_count > SHOWN)
+        lg_report_line(report, "    and %u more", site->stack_count - SHOWN);
+    if (site->stack_count == 0)
+        lg_report_line(report, "    at (no managed code)");
+}
+
+// A site in words: its figures, its stack, its holder.
+static void add_site(struct lg_report *report, const struct lg_alloc_run *run,
+                     const struct lg_alloc_sites *sites, const struct lg_alloc_site *site)
+{
+    char bytes[LG_COMMAS_SIZE], least[LG_COMMAS_SIZE], most[LG_COMMAS_SIZE], count[LG_COMMAS_SIZE],
+        retained[LG_COMMAS_SIZE];
+    double low, high;
+    if (run->is_frozen && !run->why_not) {
+        lg_alloc_interval(site->bytes, site->bytes_var, &low, &high);
+        lg_report_line(report, "%s: %s bytes alive (%s to %s) in %s objects", site->type,
+                       lg_commas(bytes, (uint64_t)(site->bytes + 0.5)), lg_commas(least, (uint64_t)low),
+                       lg_commas(most, (uint64_t)(high + 0.5)),
+                       lg_commas(count, (uint64_t)(site->count + 0.5)));
+        lg_report_line(report, "    %" PRIu64 " of %" PRIu64 " samples are alive and retain %s bytes",
+                       site->survivors, site->samples, lg_commas(retained, site->retained));
+    } else {
+        lg_report_line(report, "%s: %s bytes made in %s objects; %" PRIu64 " samples", site->type,
+                       lg_commas(bytes, (uint64_t)(site->made_bytes + 0.5)),
+                       lg_commas(count, (uint64_t)(site->made_count + 0.5)), site->samples);
+    }
+    add_frames(report, sites, site);
+    if (site->holder)
+        lg_report_line(report, "    held by %s", site->holder);
+    lg_report_line(report, "%s", "");
+}
+
+static void add_rows(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
+                     const struct lg_alloc_sites *sites, struct lg_report *report)
+{
+    bool as_table = query->by != LG_ALLOC_BY_SITE;
+    size_t shown = query->top && query->top < sites->all.len ? query->top : sites->all.len;
+    for (size_t i = 0; i < shown && !as_table; i++)
+        add_site(report, run, sites, &sites->all.at[i]);
+    struct lg_table *table = lg_report_table(report, as_table ? &site_spec : &hidden_spec);
+    for (size_t i = 0; i < shown; i++)
+        add_row(table, run, query, sites, &sites->all.at[i]);
+    lg_report_truncated(report, "sites", sites->all.len - shown);
+    struct lg_table *survivors = lg_report_table(report, &survivor_spec);
+    for (size_t i = 0; i < sites->survivors.len; i++) {
+        if (sites->survivors.at[i].site >= shown)
+            continue;
+        lg_cell_number(survivors, sites->survivors.at[i].address);
+        lg_cell_number(survivors, sites->survivors.at[i].size);
+        lg_cell_number(survivors, sites->survivors.at[i].site);
+    }
+}
+
+static void add_facts(const struct lg_alloc_run *run, const struct lg_alloc_sites *sites,
+                      struct lg_report *report)
+{
+    const struct lg_allocations *s = &run->samples;
+    const struct lg_nettrace_facts *facts = lg_nettrace_facts(run->trace);
+    lg_report_fact_text(report, "sampling", s->uses_ticks ? "AllocationTick" : "AllocationSampled");
+    lg_report_fact_text(report, "ended_by", run->ended_by);
+    if (run->pid)
+        lg_report_fact_real(report, "seconds", run->seconds);
+    else
+        lg_report_fact_null(report, "seconds");
+    lg_report_fact_number(report, "samples", s->samples);
+    lg_report_fact_number(report, "tracked", sites->tracked);
+    lg_report_fact_number(report, "confirmed", sites->confirmed);
+    lg_report_fact_number(report, "alive", sites->alive);
+    lg_report_fact_number(report, "gcs", s->gcs);
+    lg_report_fact_number(report, "background_gcs", s->background_gcs);
+    lg_report_fact_number(report, "became_blocking", s->became_blocking);
+    lg_report_fact_number(report, "moved", s->moved);
+    lg_report_fact_number(report, "events", facts->events);
+    lg_report_fact_number(report, "event_bytes", facts->bytes);
+    lg_report_fact_number(report, "lost_events", facts->lost);
+    lg_report_fact_number(report, "dropped_lost", s->dropped_lost);
+    lg_report_fact_number(report, "dropped_confused", s->dropped_confused);
+    lg_report_fact_number(report, "dropped_background", s->dropped_background);
+    lg_report_fact_number(report, "dropped_window", s->dropped_window);
+    lg_report_fact_number(report, "dropped_origins", s->dropped_origins);
+    lg_report_fact_number(report, "unplaced", s->unplaced);
+    lg_report_fact_number(report, "own_samples", sites->own_noise);
+    lg_report_fact_number(report, "frames", sites->frames);
+    lg_report_fact_number(report, "unknown_frames", sites->unresolved);
+}
+
+static void add_notes(const struct lg_alloc_run *run, const struct lg_alloc_sites *sites,
+                      struct lg_report *report)
+{
+    const struct lg_allocations *s = &run->samples;
+    if (run->why_not)
+        lg_report_incomplete(report, "which objects are alive is unknown: %s", run->why_not);
+    else if (!run->is_frozen)
+        lg_report_incomplete(report, "which objects are alive is unknown: a file has no memory to ask");
+    if (s->lost_events)
+        lg_report_incomplete(report,
+                             "%" PRIu64 " events were lost: %" PRIu64
+                             " samples made before are not followed any further",
+                             s->lost_events, s->dropped_lost);
+    if (s->dropped_confused)
+        lg_report_incomplete(report, "%" PRIu64 " samples were given up: events did not fit together",
+                             s->dropped_confused);
+    if (s->dropped_background)
+        lg_report_incomplete(report,
+                             "%" PRIu64 " samples were given up: they were young when a background GC "
+                             "swept, and their room may have been used again",
+                             s->dropped_background);
+    if (s->dropped_window)
+        lg_report_incomplete(report,
+                             "%" PRIu64 " samples were given up: a GC ran when the process was copied",
+                             s->dropped_window);
+    if (s->dropped_origins)
+        lg_report_incomplete(report, "%" PRIu64 " samples were not kept: too many different stacks",
+                             s->dropped_origins);
+    if (s->uses_ticks)
+        lg_report_incomplete(report,
+                             "this runtime samples every 100 KiB that a heap hands out, not by "
+                             "chance: intervals are right if allocations are in no step with that");
+    if (sites->unresolved)
+        lg_report_incomplete(report, "%" PRIu64 " of %" PRIu64 " frames are of code that is not known",
+                             sites->unresolved, sites->frames);
+}
+
+void lg_alloc_report(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
+                     const struct lg_alloc_sites *sites, struct lg_report *report)
+{
+    char samples[LG_COMMAS_SIZE], gcs[LG_COMMAS_SIZE], alive[LG_COMMAS_SIZE];
+    add_facts(run, sites, report);
+    add_rows(run, query, sites, report);
+    if (run->is_frozen && !run->why_not)
+        lg_report_line(report, "%s of %s samples are alive after %.1f s and %s GCs",
+                       lg_commas(alive, sites->alive), lg_commas(samples, run->samples.samples),
+                       run->seconds, lg_commas(gcs, run->samples.gcs));
+    else
+        lg_report_line(report, "%s samples, %s GCs", lg_commas(samples, run->samples.samples),
+                       lg_commas(gcs, run->samples.gcs));
+    add_notes(run, sites, report);
+}
