@@ -20,6 +20,7 @@ const struct lg_option lg_common_options[] = {
 const struct lg_option lg_target_options[] = {
     { "max-pause", LG_OPT_NUMBER, "MS", "process: let it stand still for no longer" },
     { "max-cow", LG_OPT_SIZE, "SIZE", "process: give up its copy once that costs more memory" },
+    { "gc", LG_OPT_FLAG, NULL, "process: have it make a full collection first" },
     { "sysroot", LG_OPT_TEXT, "DIR", "core: look below DIR for the files that the process had mapped" },
     { 0 },
 };
@@ -286,6 +287,13 @@ static const struct value *last_value(const struct lg_args *args, const char *na
 bool lg_args_has(const struct lg_args *args, const char *option)
 {
     return last_value(args, option) != NULL;
+}
+
+bool lg_args_has_target_option(const struct lg_args *args, const char *option)
+{
+    const struct lg_option *of_target = find_in(lg_target_options, option, strlen(option));
+    assert(of_target);
+    return find_option(args->command, option, strlen(option)) == of_target && lg_args_has(args, option);
 }
 
 const char *lg_args_text(const struct lg_args *args, const char *option)

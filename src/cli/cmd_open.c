@@ -61,12 +61,19 @@ static struct lg_error *run_refresh(struct lg_session *session, const struct lg_
                                     struct lg_report **ret)
 {
     struct lg_error *err = lg_args_expect(args, 0, 0);
+    if (!err && lg_args_has(args, "gc"))
+        err = lg_session_collect(session);
     return err ? err : lg_session_refresh(session);
 }
 
+static const struct lg_option refresh_options[] = {
+    { "gc", LG_OPT_FLAG, NULL, "have it make a full collection first" },
+    { 0 },
+};
+
 const struct lg_command lg_cmd_refresh = {
     .name = "refresh",
-    .usage = "",
+    .usage = "[-gc]",
     .summary = "copy the running process anew",
     .details =
         "What commands said so far is of the copy before. Addresses of objects may have changed: a\n"
@@ -74,6 +81,7 @@ const struct lg_command lg_cmd_refresh = {
         "\n"
         "    linger> refresh\n"
         "    note: target paused 2 times, 8.5 ms in all, 4.3 ms at most",
+    .options = refresh_options,
     .needs = LG_NEEDS_PROMPT,
     .run = run_refresh,
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/collection.h"
 #include "cli/pager.h"
 #include "cli/progress.h"
 #include "cli/watch.h"
@@ -132,10 +133,23 @@ static void say(struct lg_runner *runner, const char *note)
         free(copy); // Then it is said again.
 }
 
+// The full collection that `--gc` asked for; once.
+static void print_collection(struct lg_runner *runner)
+{
+    const struct lg_gc_asked *collected = lg_session_collected(runner->session);
+    if (runner->json || !collected || collected->ms == runner->collection_said)
+        return;
+    runner->collection_said = collected->ms;
+    _cleanup_free_ char *words = lg_collection_words(collected);
+    if (words)
+        fprintf(stderr, "note: %s\n", words);
+}
+
 // JSON has all of them in it.
 static void print_notes(struct lg_runner *runner, const struct lg_report *report)
 {
     struct lg_pauses pauses = lg_session_pauses(runner->session);
+    print_collection(runner);
     bool news = pauses.count > 0 && pauses.count != runner->pauses_said;
     runner->pauses_said = pauses.count;
     if (runner->json)
@@ -354,6 +368,7 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
             err = lg_runner_restore(&how, lg_runner_script(&how, args));
     }
     runner->pauses_said = how.pauses_said;
+    runner->collection_said = how.collection_said;
     memcpy(&runner->notes_said, &how.notes_said, sizeof(how.notes_said));
     runner->quit = how.quit || command == &lg_cmd_quit;
     return err;

@@ -1,13 +1,11 @@
 #include "cli/session.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/runner.h"
+#include "cli/collection.h"
 #include "picture/picture.h"
 #include "target/live.h"
 
@@ -17,7 +15,6 @@ struct lg_session {
     struct lg_snapshot *snapshot; // The target, if it is one; else NULL.
     struct lg_clr *clr;
     struct lg_heap *heap;
-
     bool has_stats;
     struct lg_type_stats stats;
     struct lg_walk_result walk;
@@ -27,9 +24,10 @@ struct lg_session {
     struct lg_retention *retention;
     char *dac_file; // As lg_session_use_dac() has it.
 
-    void *memory;           // Borrowed from the runner.
-    FILE *listener;         // The same; NULL: nobody.
-    struct lg_sight *sight; // Of a process that is looked at; else NULL.
+    struct lg_gc_asked collected; // `count` 0: nobody asked for one.
+    void *memory;                 // Borrowed from the runner.
+    FILE *listener;               // The same; NULL: nobody.
+    struct lg_sight *sight;       // Of a process that is looked at; else NULL.
     struct lg_pauses pauses;
     const char *_Atomic doing; // NULL: whatever the command does itself.
 };
@@ -214,11 +212,25 @@ static struct lg_error *open_heap_or_close(struct lg_session *session)
     return err;
 }
 
-static void begin(struct lg_session *session)
+static struct lg_error *begin(struct lg_session *session, const char *spec,
+                              const struct lg_target_options *options)
 {
     session->doing = "opening the target";
     close_target(session);
     session->pauses = (struct lg_pauses){ 0 };
+    return lg_collect_first(spec, options, &session->collected);
+}
+
+struct lg_error *lg_session_collect(struct lg_session *session)
+{
+    bool live = session->target && session->target->kind == LG_TARGET_PROCESS;
+    return live ? lg_collect(session->target->pid, &session->collected)
+                : lg_error_new(LG_ERR_USAGE, "only a live process can make a collection");
+}
+
+const struct lg_gc_asked *lg_session_collected(const struct lg_session *session)
+{
+    return session->collected.count > 0 ? &session->collected : NULL;
 }
 
 // What a snapshot tells is all there: nothing is read of a runtime, and nothing taken again.
@@ -282,17 +294,18 @@ static struct lg_error *open_any(struct lg_session *session, const char *spec,
 struct lg_error *lg_session_open(struct lg_session *session, const char *spec,
                                  const struct lg_target_options *options)
 {
-    begin(session);
+    struct lg_error *err = begin(session, spec, options);
+    if (err)
+        return err;
     if (lg_session_is_snapshot(spec))
         return open_snapshot(session, spec);
-    struct lg_error *err =
-        session->sight ? open_looked_at(session, spec, options) : open_any(session, spec, options);
+    err = session->sight ? open_looked_at(session, spec, options) : open_any(session, spec, options);
     return err ? err : open_heap_or_close(session);
 }
 
 struct lg_error *lg_session_adopt(struct lg_session *session, struct lg_target *target)
 {
-    begin(session);
+    lg_error_free(begin(session, NULL, NULL)); // Nothing is asked of it.
     pthread_mutex_lock(&session->lock);
     session->target = target;
     pthread_mutex_unlock(&session->lock);
@@ -311,11 +324,13 @@ struct lg_error *lg_session_open_watched(struct lg_session *session, const char 
                                          const struct lg_target_options *options, bool managed,
                                          const struct lg_live_watch *watch, char **why_ret)
 {
-    begin(session);
     *why_ret = NULL;
+    struct lg_error *err = begin(session, spec, options);
+    if (err)
+        return err;
     if (lg_session_is_snapshot(spec))
         return open_snapshot(session, spec);
-    struct lg_error *err = open_live_or_core(session, spec, options, watch);
+    err = open_live_or_core(session, spec, options, watch);
     if (!err && managed) {
         session->doing = "reading the runtime";
         err = open_clr(session);
@@ -373,23 +388,9 @@ void lg_session_listen(struct lg_session *session, FILE *out)
     session->listener = out;
 }
 
-struct lg_error *lg_session_say(const struct lg_session *session, struct lg_report *report,
-                                const char *format, ...)
+FILE *lg_session_listener(const struct lg_session *session)
 {
-    va_list args;
-    _cleanup_free_ char *line = NULL;
-    va_start(args, format);
-    bool failed = vasprintf(&line, format, args) < 0;
-    va_end(args);
-    if (failed)
-        return &lg_no_memory;
-    if (!session->listener) {
-        lg_report_line(report, "%s", line);
-        return NULL;
-    }
-    errno = 0;
-    fprintf(session->listener, "%s\n", line);
-    return lg_runner_flush(session->listener);
+    return session->listener;
 }
 
 struct lg_pauses lg_session_pauses(const struct lg_session *session)

@@ -9,6 +9,7 @@
 #include "collect/collect.h"
 #include "collect/retain.h"
 #include "dac/dac.h"
+#include "diag/gc.h"
 #include "heap/heap.h"
 #include "report/report.h"
 #include "snapshot/snapshot.h"
@@ -49,6 +50,12 @@ LG_MUST_CHECK struct lg_error *lg_session_refresh_watched(struct lg_session *ses
 
 // Lets go of the target, and of all that was learnt of it.
 void lg_session_close(struct lg_session *session);
+
+// Has the runtime of the live process that is open make a full collection. What is open is what it was
+// before: refresh.
+LG_MUST_CHECK struct lg_error *lg_session_collect(struct lg_session *session);
+// The last one, of whatever was opened with `collect_first`, or by that; NULL: there was none.
+const struct lg_gc_asked *lg_session_collected(const struct lg_session *session);
 
 // From another thread, when the program is about to end: lets the target go. What is read of it from now
 // on is not there.
@@ -109,6 +116,7 @@ LG_MUST_CHECK struct lg_error *lg_session_say(const struct lg_session *session, 
                                               const char *format, ...) LG_PRINTF(3, 4);
 // Where to; NULL: to the report.
 void lg_session_listen(struct lg_session *session, FILE *out);
+FILE *lg_session_listener(const struct lg_session *session);
 
 // What its target is. Texts are the session's, and `taken`'s.
 struct lg_report_target lg_session_about(const struct lg_session *session, char taken[32]);

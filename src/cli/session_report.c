@@ -1,7 +1,10 @@
 // What a session says in reports of its target, and of a walk.
+#include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
+#include "cli/runner.h"
 #include "cli/session.h"
 #include "target/live.h"
 #include "util/cancel.h"
@@ -38,6 +41,13 @@ struct lg_report_target lg_session_about(const struct lg_session *session, char 
     };
     if (about.pause_ms >= 0)
         about.pause_ms = (double)(uint64_t)(about.pause_ms * 1000) / 1000; // To the microsecond.
+    const struct lg_gc_asked *collected = lg_session_collected(session);
+    if (collected) {
+        about.collected = true;
+        about.gc_ms = collected->ms;
+        about.gc_before = collected->before;
+        about.gc_after = collected->after;
+    }
     const struct lg_clr *clr = lg_session_clr(session);
     if (clr) {
         const struct lg_clr_info *info = lg_clr_info(clr);
@@ -96,4 +106,24 @@ void lg_session_report_walk(struct lg_report *report, const struct lg_walk_resul
         lg_report_incomplete(report,
                              "at %" PRIu64 " places an object was being allocated: it is left out",
                              result->unsettled);
+}
+
+struct lg_error *lg_session_say(const struct lg_session *session, struct lg_report *report,
+                                const char *format, ...)
+{
+    va_list args;
+    FILE *listener = lg_session_listener(session);
+    _cleanup_free_ char *line = NULL;
+    va_start(args, format);
+    bool failed = vasprintf(&line, format, args) < 0;
+    va_end(args);
+    if (failed)
+        return &lg_no_memory;
+    if (!listener) {
+        lg_report_line(report, "%s", line);
+        return NULL;
+    }
+    errno = 0;
+    fprintf(listener, "%s\n", line);
+    return lg_runner_flush(listener);
 }

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "diag/diag_priv.h"
+#include "diag/nettrace.h"
 
 enum { NETTRACE = 1, BUFFER_MB = 64, OLDEST = 2, EVENTS_SINCE = 5, BLOCKS_SINCE = 6 };
 
@@ -112,6 +113,17 @@ struct lg_error *lg_diag_read(struct lg_diag_session *session, void *buf, size_t
         return lg_error_os(errno, "reading the events of a session");
     *len_ret = n > 0 ? (size_t)n : 0;
     return NULL;
+}
+
+struct lg_error *lg_diag_feed(struct lg_diag_session *session, struct lg_nettrace *trace, int timeout_ms)
+{
+    enum { PIECE = 64 << 10 };
+    uint8_t buf[PIECE];
+    size_t len;
+    struct lg_error *err = lg_diag_read(session, buf, sizeof(buf), timeout_ms, &len);
+    if (err)
+        return err;
+    return len > 0 ? lg_nettrace_feed(trace, buf, len) : lg_nettrace_finish(trace);
 }
 
 struct lg_error *lg_diag_stop(const struct lg_diag *diag, struct lg_diag_session *session)

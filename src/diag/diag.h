@@ -114,6 +114,14 @@ LG_MUST_CHECK struct lg_error *lg_diag_collect(const struct lg_diag *diag,
 LG_MUST_CHECK struct lg_error *lg_diag_read(struct lg_diag_session *session, void *buf, size_t size,
                                             int timeout_ms, size_t *len_ret);
 
+// Reads what has come and feeds it to `trace`, whose events are then told. When nothing has come for
+// `timeout_ms`, the last of them too: what the runtime has had ready for so long, it has sent (it does
+// so every 100 ms).
+struct lg_nettrace;
+LG_MUST_CHECK struct lg_error *lg_diag_feed(struct lg_diag_session *session, struct lg_nettrace *trace,
+                                            int timeout_ms);
+enum { LG_DIAG_QUIET_MS = 250 }; // A timeout that is long enough for that.
+
 // Asks the runtime to end a session, and does not wait: the rundown comes first, through the stream. So
 // read until `ended`, then ask lg_diag_stopped() whether all was well.
 LG_MUST_CHECK struct lg_error *lg_diag_stop(const struct lg_diag *diag, struct lg_diag_session *session);

@@ -34,11 +34,16 @@ struct lg_error *lg_ipc_wait(int fd, short events, int64_t until_ms, bool *ret)
     }
 }
 
+static char process_state(const struct lg_diag *diag)
+{
+    _cleanup_close_ int dir = diag->pid > 0 ? lg_proc_open(diag->pid) : -1;
+    return dir >= 0 ? lg_proc_state(dir, "stat") : 0;
+}
+
 // Why nothing came back, as far as can be seen from outside.
 static struct lg_error *silence(const struct lg_diag *diag, int timeout_ms)
 {
-    _cleanup_close_ int dir = diag->pid > 0 ? lg_proc_open(diag->pid) : -1;
-    char state = dir >= 0 ? lg_proc_state(dir, "stat") : 0;
+    char state = process_state(diag);
     const char *why = "it may be busy with another tool's command";
     if (state == 'T' || state == 't')
         why = "the process is stopped";
@@ -102,6 +107,8 @@ struct lg_error *lg_ipc_send(const struct lg_diag *diag, enum lg_ipc_set set, in
     header[15] = (uint8_t)(size >> 8);
     header[16] = (uint8_t)set;
     header[17] = (uint8_t)command;
+    if (process_state(diag) == 'T') // By job control: nobody knows until when.
+        return lg_error_new(LG_ERR_OS, "the process is stopped, and answers nothing until it goes on");
     struct lg_error *err = lg_diag_connect(diag, until, &fd);
     if (!err && fd < 0)
         err = silence(diag, timeout_ms);

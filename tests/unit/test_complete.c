@@ -32,10 +32,10 @@ static void commands_are_completed_first(void **state)
 
 static void options_follow_their_command(void **state)
 {
-    assert_completes("refresh -", "refresh |-dac -help -json -o -tsv");
+    assert_completes("refresh -", "refresh |-dac -gc -help -json -o -tsv");
     assert_completes("refresh --j", "refresh |--json");
     assert_completes("help -t", "help |-tsv");
-    assert_completes("open -", "open |-c -dac -help -json -max-cow -max-pause -o -sysroot -tsv");
+    assert_completes("open -", "open |-c -dac -gc -help -json -max-cow -max-pause -o -sysroot -tsv");
     assert_completes("nonsense -", "nonsense |");
     assert_completes("dumpheap 'a -st", "dumpheap |");
     assert_completes("dumpheap 'a b' -sta", "dumpheap 'a b' |-stat");
@@ -46,7 +46,7 @@ static void values_are_not_options(void **state)
     assert_completes("open x -o -", "open x -o |");
     assert_completes("dumpheap -type ", "dumpheap -type |"); // No target, no types.
     assert_completes("open x -c=y -",
-                     "open x -c=y |-c -dac -help -json -max-cow -max-pause -o -sysroot -tsv");
+                     "open x -c=y |-c -dac -gc -help -json -max-cow -max-pause -o -sysroot -tsv");
 }
 
 static void the_common_prefix_is_that_of_all(void **state)

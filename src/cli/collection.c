@@ -1,0 +1,46 @@
+#include "cli/collection.h"
+
+#include <stdio.h>
+
+#include "cli/support.h"
+
+// An hour: whoever does not want to wait for a collection that has begun presses Ctrl-C; it goes on.
+enum { COLLECTION_MS = 3600 * 1000 };
+
+struct lg_error *lg_collect(int pid, struct lg_gc_asked *ret)
+{
+    _cleanup_(lg_diag_freep) struct lg_diag *diag = NULL;
+    struct lg_error *err = lg_diag_open(pid, &diag);
+    if (!err)
+        err = lg_gc_ask(diag, COLLECTION_MS, ret);
+    return lg_error_context(err, "--gc");
+}
+
+struct lg_error *lg_collect_first(const char *spec, const struct lg_target_options *options,
+                                  struct lg_gc_asked *ret)
+{
+    int pid;
+    *ret = (struct lg_gc_asked){ 0 };
+    if (!options || !options->collect_first)
+        return NULL;
+    struct lg_error *err = lg_target_resolve(spec, &pid);
+    if (!err && pid == 0)
+        err = lg_error_new(LG_ERR_USAGE, "--gc: '%s' is no running process", spec);
+    return err ? err : lg_collect(pid, ret);
+}
+
+char *lg_collection_words(const struct lg_gc_asked *asked)
+{
+    char before[LG_COMMAS_SIZE], after[LG_COMMAS_SIZE], made[48] = "", sizes[128] = "";
+    char *words;
+    if (asked->count > 1)
+        snprintf(made, sizeof(made), " (the runtime made %u)", asked->count);
+    if (asked->before != UINT64_MAX && asked->after != UINT64_MAX)
+        snprintf(sizes, sizeof(sizes), ": the heap had %s bytes, then %s",
+                 lg_commas(before, asked->before), lg_commas(after, asked->after));
+    return asprintf(&words, "full collection first, paused %.1f ms, %.0f ms in all%s%s", asked->pause_ms,
+                    asked->ms, made, sizes)
+                   < 0
+               ? NULL
+               : words;
+}
