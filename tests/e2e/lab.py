@@ -364,8 +364,9 @@ class Lab:
     def oracle(self, name, mode):
         """ClrMD's report on that app's core, and the file with all objects and their references."""
         def make():
-            objects, fields, retained = (self.folder / f"{name}-{mode}.{what}" for what in ("objects", "fields", "retained"))
-            return self.ask_oracle(self.core(name, mode), "--objects", objects, "--refs", "--type-fields", fields, "--retained", retained), objects
+            objects, fields, retained, reach = (self.folder / f"{name}-{mode}.{what}" for what in ("objects", "fields", "retained", "reach"))
+            return self.ask_oracle(self.core(name, mode), "--objects", objects, "--refs", "--type-fields", fields, "--retained", retained,
+                                   "--reach", reach), objects
         return self.once(("oracle", name, mode), make)
 
     def ask_oracle(self, core, *options):
@@ -390,6 +391,11 @@ class Lab:
             self.ask_oracle(self.core(name, mode), "--retained", second, "--also", roots)
         rows = (line.split() for line in (first if also is None else second).read_text().splitlines())
         return {int(address, 16): (int(retained), int(dominator, 16)) for address, retained, dominator in rows}
+
+    def oracle_reach(self, name, mode):
+        """The file with every object that some root reaches, and the kinds of those roots (tests/support/reachdump.c)."""
+        self.oracle(name, mode)
+        return self.folder / f"{name}-{mode}.reach"
 
     # ---- linger ----
 

@@ -2,6 +2,7 @@
 
 Where ClrMD is known to be wrong, the test says so and what decides instead.
 """
+import collections
 import re
 import subprocess
 
@@ -265,3 +266,74 @@ def test_every_field_of_every_type(lab, app, mode):
     assert len(theirs) > 500
     assert not differences({key: ours.get(key) for key in theirs}, theirs)
     assert {key for key in ours if key[3] == "instance"} == {key for key in theirs if key[3] == "instance"}
+
+
+# ---- what is alive ----
+
+ROOTS = {1: "handles and statics", 2: "thread statics", 4: "the finalizer queue", 8: "stacks"}
+
+def reached(lines):
+    """Address -> kinds."""
+    return {int(address, 16): int(kinds) for address, kinds in (line.split("\t") for line in lines)}
+
+
+def reached_by_linger(lab, app, mode):
+    done = subprocess.run([str(lab.support("reachdump")), str(lab.core(app, mode))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    assert done.returncode == 0, done.stderr
+    return reached(done.stdout.splitlines())
+
+
+def closure(lab, core, addresses):
+    """What they reach."""
+    reports = lab.reports(core, [f"objsize {address:x} -short" for address in addresses])
+    return {int(o["address"], 16) for report in reports for o in report["objects"]}
+
+
+def unlisted_by_clrmd(lab, app, mode):
+    """Objects of strong handles that ClrMD has not got: under DATAS it lists the first slots of the handle table only."""
+    listed = {h["address"] for h in lab.oracle(app, mode)[0]["handles"]}
+    weak = ("weak-short", "weak-long", "weak-interior-pointer", "dependent")
+    return {int(h["object"], 16) for h in lab.said(app, mode, "gchandles")["handles"] if h["handle"] not in listed and h["kind"] not in weak}
+
+
+def tables_of_thread_statics(lab, core, addresses):
+    """The arrays (and arrays of these) in which the runtime keeps a thread's statics: roots without a name, where ClrMD has their
+    elements only."""
+    reports = lab.reports(core, [f"gcroot {address:x} -nostacks" for address in sorted(addresses)])
+    return {int(r["address"], 16) for r in reports
+            if any((root["kind"], root["name"], {hop["type"] for hop in root["path"]}) == ("thread-static", None, {"System.Object[]"}) for root in r["roots"])}
+
+
+@every_heap
+def test_what_roots_of_each_kind_reach_is_what_clrmd_finds(lab, app, mode):
+    ours, theirs = reached_by_linger(lab, app, mode), reached(lab.oracle_reach(app, mode).read_text().splitlines())
+    core = lab.core(app, mode)
+    types = {int(o["address"], 16): o["type"] for o in lab.said(app, mode, "dumpheap")["objects"]}
+    beyond_clrmd = {t["type"] for t in lab.app(app, mode).truth["types"] if t.get("clrmd") is False and t["state"] == "live"}
+    datas = lab.oracle(app, mode)[0].get("dynamic_adaptation_mode") == 1
+    for bit, kind in ROOTS.items():
+        only_ours = {a for a, kinds in ours.items() if kinds & bit} - {a for a, kinds in theirs.items() if kinds & bit}
+        only_theirs = {a for a, kinds in theirs.items() if kinds & bit} - {a for a, kinds in ours.items() if kinds & bit}
+        assert not only_theirs, (kind, collections.Counter(types.get(a) for a in only_theirs))
+        if bit == 2 and only_ours:
+            only_ours -= {a for a in only_ours if types[a] in beyond_clrmd}
+            only_ours -= tables_of_thread_statics(lab, core, only_ours)
+        if bit == 1 and datas and only_ours:
+            only_ours -= closure(lab, core, unlisted_by_clrmd(lab, app, mode))
+        assert not only_ours, (kind, collections.Counter(types.get(a) for a in only_ours))
+    assert any(kinds & 1 for kinds in ours.values())
+
+
+@every_heap
+def test_no_kind_of_root_is_missing(lab, app, mode):
+    """All that ClrMD's roots reach is alive, and what is alive beyond that is named: guessed words, and the frozen heap."""
+    theirs = reached(lab.oracle_reach(app, mode).read_text().splitlines())
+    report = lab.said(app, mode, "dumpheap -live")
+    live = {int(o["address"], 16): o["generation"] for o in report["objects"]}
+    assert not theirs.keys() - live.keys()
+    ours = reached_by_linger(lab, app, mode)
+    # What statics hold is reached through the roots of statics, whatever reaches the array that they lie in.
+    assert live.keys() == ours.keys()
+    beyond = [a for a, kinds in ours.items() if not kinds & 15]
+    assert all(kinds & 16 or live[a] == "foh" for a, kinds in ours.items() if not kinds & 15), beyond[:10]
+    assert report["guessed_count"] <= sum(1 for kinds in ours.values() if kinds & 16)

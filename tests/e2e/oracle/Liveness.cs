@@ -25,27 +25,6 @@ static class Liveness
 
     public static HashSet<ulong> Mark(Target target)
     {
-        var marked = new HashSet<ulong>();
-        var todo = new Stack<ClrObject>();
-        void Push(ClrObject obj)
-        {
-            if (obj.IsValid && marked.Add(obj.Address))
-                todo.Push(obj);
-        }
-        foreach (var root in Roots(target))
-            Push(root);
-        var dependent = target.Runtime.EnumerateHandles().Where(h => h.HandleKind == ClrHandleKind.Dependent).ToList();
-        for (int before = -1; before != marked.Count;)
-        {
-            while (todo.TryPop(out var obj))
-            {
-                foreach (var child in obj.EnumerateReferences(carefully: false, considerDependantHandles: false))
-                    Push(child);
-            }
-            before = marked.Count;
-            foreach (var handle in dependent.Where(h => marked.Contains(h.Object.Address)))
-                Push(handle.Dependent);
-        }
-        return marked;
+        return Reach.Mark(target, Roots(target).Select(root => root.Address));
     }
 }

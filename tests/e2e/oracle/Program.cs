@@ -1,5 +1,6 @@
 // oracle CORE|PID [--dac FILE] [--passive] [--mapped] [--live|--threads] [--out FILE] [--objects FILE [--refs]]
-//        [--type-fields FILE] [--retained FILE [--also ROOTS]] [--fields TYPE] [--verify TRUTH] [--bench stat|live N] [--bench gcroot ADDRESS]
+//        [--type-fields FILE] [--retained FILE [--also ROOTS]]
+//        [--reach FILE] [--sizes FILE] [--fields TYPE] [--verify TRUTH] [--bench stat|live N] [--bench gcroot ADDRESS]
 using System;
 using System.Globalization;
 using System.IO;
@@ -38,13 +39,15 @@ static class Program
             Objects.Write(target, Option("--objects"), Has("--refs"));
         if (Has("--retained"))
             Retained.Write(target, Option("--retained"), Option("--also"));
+        if (Has("--reach"))
+            Reach.Write(target, Option("--reach"));
         if (Has("--type-fields"))
             TypeFields.Write(target, Option("--type-fields"));
         using var output = Has("--out") ? File.Create(Option("--out")) : Console.OpenStandardOutput();
         if (Has("--threads"))
             Report.WriteThreads(target, output);
         else
-            Report.Write(target, output, Has("--live"));
+            Report.Write(target, output, Has("--live"), Option("--sizes"));
         output.Write("\n"u8);
         return 0;
     }

@@ -8,7 +8,7 @@ using Microsoft.Diagnostics.Runtime;
 
 static class Report
 {
-    public static void Write(Target target, Stream output, bool live)
+    public static void Write(Target target, Stream output, bool live, string sizes)
     {
         using var json = new Utf8JsonWriter(output, new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         var heap = target.Heap;
@@ -28,7 +28,22 @@ static class Report
         Addresses(json, "f_reachable", heap.EnumerateFinalizerRoots().Select(r => r.Object.Address));
         Threads(json, target.Runtime);
         StaticFields(json, target);
+        if (sizes != null)
+            Sizes(json, target, sizes);
         json.WriteEndObject();
+    }
+
+    /// How many objects, and how many bytes, each object in a file of addresses reaches, itself included.
+    static void Sizes(Utf8JsonWriter json, Target target, string file)
+    {
+        Array(json, "sizes", File.ReadLines(file), line =>
+        {
+            ulong address = System.Convert.ToUInt64(line, 16);
+            var reached = Reach.Mark(target, [address]);
+            json.WriteString("address", Hex(address));
+            json.WriteNumber("count", reached.Count);
+            json.WriteNumber("bytes", reached.Sum(a => (long)target.Heap.GetObject(a).Size));
+        });
     }
 
     /// The threads alone: of a core whose heap cannot be walked.

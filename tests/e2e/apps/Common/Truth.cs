@@ -108,11 +108,35 @@ static class Truth
     /// Blocks until the time limit, then ends at once: a blocked finalizer thread must not matter.
     public static void Block(string[] args, int otherwise = 600)
     {
-        Thread.Sleep(Option(args, "--seconds", otherwise) * 1000);
+        int seconds = Option(args, "--seconds", otherwise), at = Array.IndexOf(args, "--collect");
+        if (at < 0)
+            Thread.Sleep(seconds * 1000);
+        else
+            CollectOnRequest(args[at + 1], seconds);
         _exit(0);
+    }
+
+    /// Whenever the file is there it is removed, a full blocking collection is made, and a line says so: the first does not
+    /// compact, the second does, and so on. Nothing is allocated meanwhile.
+    static unsafe void CollectOnRequest(string file, int seconds)
+    {
+        byte* path = (byte*)Marshal.StringToHGlobalAnsi(file);
+        int made = 0;
+        for (int tenths = 0; tenths < 10 * seconds; tenths++)
+        {
+            if (unlink(path) == 0)
+            {
+                GC.Collect(2, GCCollectionMode.Forced, blocking: true, compacting: made++ % 2 == 1);
+                fixed (byte* line = "{\"collected\":true}\n"u8)
+                    write(1, line, 19);
+            }
+            usleep(100000);
+        }
     }
 
     [DllImport("libc")] static extern int gettid();
     [DllImport("libc")] static extern unsafe nint write(int fd, byte* bytes, nint size);
+    [DllImport("libc")] static extern unsafe int unlink(byte* path);
+    [DllImport("libc")] static extern int usleep(uint microseconds);
     [DllImport("libc")] static extern void _exit(int code);
 }
