@@ -99,8 +99,9 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
         err = parse(args, &query);
     if (err)
         return err;
-    _cleanup_(lg_pictures_deinit) struct lg_pictures pictures = { .graph = true,
-                                                                  .all = lg_args_has(args, "all") };
+    _cleanup_(lg_pictures_deinit) struct lg_pictures pictures = {
+        .graph = true, .types_only = query.by == LG_CHANGES_TYPES, .all = lg_args_has(args, "all")
+    };
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("diff");
     err = report ? take_all(session, args, &pictures) : &lg_no_memory;
     if (err)

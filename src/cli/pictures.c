@@ -238,7 +238,7 @@ static struct lg_error *count(struct lg_pictures *pictures, struct lg_session *s
 {
     if (!add_types(pictures, whole))
         return &lg_no_memory;
-    struct lg_error *err = pictures->graph ? add_holders(pictures, whole) : NULL;
+    struct lg_error *err = whole->holders ? add_holders(pictures, whole) : NULL;
     if (err)
         return err;
     bool ok = add_about(pictures, session, whole->counts_dead) && add_notes(pictures, session, whole);
@@ -252,7 +252,7 @@ struct lg_error *lg_pictures_take(struct lg_pictures *pictures, struct lg_sessio
     struct lg_error *err = look(pictures, session, &whole);
     if (!err)
         err = find_live(&whole);
-    if (!err && pictures->graph)
+    if (!err && pictures->graph && !pictures->types_only)
         err = lg_holders_find(whole.reach, whole.roots, whole.retention, &whole.holders);
     err = lg_session_judge(session, err, hint);
     *is_taken_ret = !err;

@@ -23,10 +23,11 @@ struct lg_picture_note {
 };
 
 struct lg_pictures {
-    bool graph;    // With what retains and holds.
-    bool all;      // Dead objects count, too.
-    bool by_time;  // `at` is told in minutes.
-    bool is_watch; // Told again and again: without what each picture had.
+    bool graph;      // With what retains, and what holds,
+    bool types_only; // but for that.
+    bool all;        // Dead objects count, too.
+    bool by_time;    // `at` is told in minutes.
+    bool is_watch;   // Told again and again: without what each picture had.
     struct lg_comparison types, holders;
     LG_VEC(struct lg_picture_about) taken;
     LG_VEC(struct lg_picture_note) notes;

@@ -16,9 +16,14 @@ enum { LABEL_MAX = 512 };
 
 // What the search knows of a route, beside what it is.
 struct holder {
-    uint64_t hash;      // Of the names on the way.
-    lg_node todo, last; // Members that were not looked at yet, linked through `next`.
-    bool is_queued;
+    uint64_t hash; // Of the names on the way.
+    uint32_t
+        fresh; // How many it has claimed in this round; then where in `order` the next of them goes.
+};
+
+// Objects of one route whose references are to be looked at: a piece of `order`.
+struct batch {
+    uint32_t route, start, end;
 };
 
 struct search {
@@ -29,8 +34,9 @@ struct search {
     struct lg_clr *clr;
     LG_VEC(struct holder) holders; // by route
     uint32_t *own;                 // [node_count] its route
-    lg_node *next;                 // [node_count] the next to be looked at of the same route
-    uint64_t *type_hashes;         // by lg_type.id; 0: not asked yet
+    lg_node *order;                // [node_count] in the order in which they are looked at
+    uint32_t ordered;
+    uint64_t *type_hashes; // by lg_type.id; 0: not asked yet
     uint32_t type_count;
     struct lg_map by_step; // hash of (before, type, label) -> route; equal hashes: the next one
     struct lg_map by_name; // hash of the name -> first root of that name
@@ -38,7 +44,7 @@ struct search {
     struct lg_places places;
     lg_nodes touched;       // of this round
     LG_VEC(uint32_t) fresh; // routes that have new members
-    LG_VEC(uint32_t) queue;
+    LG_VEC(struct batch) queue;
     size_t queue_from;
     uint32_t by; // the route whose members are looked at
     bool failed;
@@ -48,7 +54,7 @@ static void search_deinit(struct search *search)
 {
     uint32_t nodes = search->retention->node_count;
     lg_pages_free(search->own, nodes, sizeof(*search->own));
-    lg_pages_free(search->next, nodes, sizeof(*search->next));
+    lg_pages_free(search->order, nodes, sizeof(*search->order));
     lg_vec_free(&search->holders);
     free(search->type_hashes);
     lg_map_free(&search->by_step);
@@ -119,7 +125,7 @@ static uint32_t find_above(const struct lg_routes *routes, uint32_t at, uint32_t
 
 static bool add_route(struct search *search, struct lg_route route, uint32_t *ret)
 {
-    struct holder holder = { .hash = hash_of(search, &route), .todo = LG_NO_NODE };
+    struct holder holder = { .hash = hash_of(search, &route) };
     *ret = (uint32_t)search->routes->all.len;
     return *ret < PROVISIONAL && lg_vec_push(&search->routes->all, route)
            && lg_vec_push(&search->holders, holder);
@@ -181,10 +187,11 @@ static void claim(struct search *search, lg_node node, uint32_t label)
 static bool place_label(struct search *search, uint32_t type_id, uint16_t place, uint32_t *ret)
 {
     uint64_t key = (uint64_t)type_id << 16 | place;
-    const struct lg_type *type = lg_clr_type_at(search->clr, type_id);
-    char text[LABEL_MAX] = "?";
     if (lg_map_get(&search->edges, key, ret))
         return true;
+    const struct lg_type *type = lg_clr_type_at(search->clr, type_id);
+    char text[LABEL_MAX];
+    snprintf(text, sizeof(text), "?");
     if (type)
         lg_place_label(search->reach->graph, type, place, text, sizeof(text));
     return label_id(search, text, ret) && lg_map_put(&search->edges, key, *ret);
@@ -194,7 +201,7 @@ static bool other_label(struct search *search, lg_node from, lg_node to, uint32_
 {
     const struct lg_heap_graph *graph = search->reach->graph;
     struct lg_object object;
-    char text[LABEL_MAX] = "?";
+    char text[LABEL_MAX];
     enum lg_link link;
     bool is_known =
         lg_heap_object_at(graph->heap, lg_index_address(graph->index, from), &object)
@@ -237,29 +244,57 @@ static int by_hash(const void *a, const void *b, void *search_arg)
     return hx != hy ? (hx < hy ? -1 : 1) : (x > y) - (x < y);
 }
 
-// Gives what was claimed to its holders, and has those looked at, in the order of their hashes.
+// A batch each of the routes that have claimed something, in the order of their hashes.
+static void add_batches(struct search *search)
+{
+    if (search->fresh.len > 1)
+        qsort_r(search->fresh.at, search->fresh.len, sizeof(*search->fresh.at), by_hash, search);
+    uint32_t next = search->ordered;
+    for (size_t i = 0; i < search->fresh.len; i++) {
+        uint32_t route = search->fresh.at[i], count = search->holders.at[route].fresh;
+        search->failed |= !lg_vec_push(&search->queue, ((struct batch){ route, next, next + count }));
+        search->holders.at[route].fresh = next;
+        next += count;
+    }
+    search->ordered = next;
+}
+
+// What was claimed in a round is no longer open, and is to be looked at.
 static void settle(struct search *search)
 {
     for (size_t i = 0; i < search->touched.len; i++) {
-        lg_node node = search->touched.at[i];
-        uint32_t own = search->own[node] &= ~PROVISIONAL;
-        struct holder *holder = &search->holders.at[own];
-        search->next[node] = LG_NO_NODE;
-        if (holder->todo == LG_NO_NODE)
-            holder->todo = node;
-        else
-            search->next[holder->last] = node;
-        holder->last = node;
-        if (!holder->is_queued) {
-            holder->is_queued = true;
+        uint32_t own = search->own[search->touched.at[i]] &= ~PROVISIONAL;
+        if (search->holders.at[own].fresh++ == 0)
             search->failed |= !lg_vec_push(&search->fresh, own);
-        }
     }
-    if (search->fresh.len > 1)
-        qsort_r(search->fresh.at, search->fresh.len, sizeof(*search->fresh.at), by_hash, search);
+    add_batches(search);
+    for (size_t i = 0; i < search->touched.len; i++) {
+        lg_node node = search->touched.at[i];
+        search->order[search->holders.at[search->own[node]].fresh++] = node;
+    }
     for (size_t i = 0; i < search->fresh.len; i++)
-        search->failed |= !lg_vec_push(&search->queue, search->fresh.at[i]);
+        search->holders.at[search->fresh.at[i]].fresh = 0;
     search->touched.len = search->fresh.len = 0;
+}
+
+// Everything is all over memory: what will be looked at is asked for some objects ahead.
+static void look_ahead(const struct search *search, const struct batch *batch, uint32_t i)
+{
+    enum { FAR = 24, NEAR = 12 };
+    const struct lg_graph *forward = search->reach->forward;
+    if (i + FAR < batch->end)
+        __builtin_prefetch(&forward->edge_start[search->order[i + FAR]]);
+    if (i + NEAR >= batch->end)
+        return;
+    uint32_t edge = forward->edge_start[search->order[i + NEAR]];
+    __builtin_prefetch(&forward->edges[edge]);
+    if (i + NEAR / 2 < batch->end) {
+        lg_node node = search->order[i + NEAR / 2];
+        uint32_t end = forward->edge_start[node + 1];
+        for (edge = forward->edge_start[node]; edge < end && edge < forward->edge_start[node] + 4;
+             edge++)
+            __builtin_prefetch(&search->own[forward->edges[edge]]);
+    }
 }
 
 static struct lg_error *run_queue(struct search *search)
@@ -267,13 +302,12 @@ static struct lg_error *run_queue(struct search *search)
     while (search->queue_from < search->queue.len && !search->failed) {
         if (lg_cancelled())
             return &lg_was_cancelled;
-        search->by = search->queue.at[search->queue_from++];
-        struct holder *holder = &search->holders.at[search->by];
-        lg_node node = holder->todo;
-        holder->todo = LG_NO_NODE; // What is added from now on is for another round.
-        holder->is_queued = false;
-        for (; node != LG_NO_NODE && !search->failed && !lg_cancelled(); node = search->next[node])
-            expand(search, node);
+        const struct batch batch = search->queue.at[search->queue_from++];
+        search->by = batch.route;
+        for (uint32_t i = batch.start; i < batch.end && !search->failed && !lg_cancelled(); i++) {
+            look_ahead(search, &batch, i);
+            expand(search, search->order[i]);
+        }
         settle(search);
         if (search->queue_from == search->queue.len)
             search->queue_from = search->queue.len = 0;
@@ -357,9 +391,9 @@ static bool begin(struct search *search)
     uint32_t nodes = search->retention->node_count;
     search->type_count = lg_clr_type_count(search->clr);
     search->own = lg_pages_alloc(nodes, sizeof(*search->own));
-    search->next = lg_pages_alloc(nodes, sizeof(*search->next));
+    search->order = lg_pages_alloc(nodes, sizeof(*search->order));
     search->type_hashes = calloc(search->type_count + 1u, sizeof(*search->type_hashes));
-    if (!search->own || !search->next || !search->type_hashes)
+    if (!search->own || !search->order || !search->type_hashes)
         return false;
     memset(search->own, 0xff, (size_t)nodes * sizeof(*search->own));
     return true;
