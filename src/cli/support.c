@@ -233,13 +233,16 @@ const char *lg_object_generation(const struct lg_heap *heap, uint64_t address)
 
 struct lg_error *lg_object_require(struct lg_heap *heap, uint64_t address, struct lg_object *ret)
 {
-    if (lg_heap_object_at(heap, address, ret))
+    struct lg_object near;
+    bool looks_like_one = lg_heap_object_at(heap, address, ret);
+    bool is_near = lg_heap_segment_at(heap, address) && lg_heap_object_containing(heap, address, &near);
+    // In a damaged heap a walk need not come to it.
+    if (looks_like_one && (!is_near || near.address == address))
         return NULL;
     if (!lg_heap_segment_at(heap, address))
         return lg_error_new(LG_ERR_NOT_FOUND, "0x%" PRIx64 " is no object: it lies outside the GC heap",
                             address);
-    struct lg_object near;
-    if (!lg_heap_object_containing(heap, address, &near))
+    if (!is_near)
         return lg_error_new(LG_ERR_NOT_FOUND, "0x%" PRIx64 " is no object: nothing is allocated there",
                             address);
     if (near.type->flags & LG_TYPE_FREE)

@@ -116,8 +116,15 @@ enum lg_type_flags {
     LG_TYPE_VALUE = 128, // value type: an object of it is boxed
 };
 
-// Read once per method table. Size of an object: base_size + count * component_size, `count` being the
-// uint32 at object + 8; the next object follows at that size rounded up to 8.
+// Size of an object, as ClrMD and SOS count it: `count` is the uint32 at object + 8; the next object
+// follows at that size rounded up to 8. None is smaller than 24, the empty string included.
+static inline uint64_t lg_object_size(uint32_t base_size, uint32_t component_size, uint32_t count)
+{
+    uint64_t size = base_size + (uint64_t)component_size * count;
+    return size < 24 ? 24 : size;
+}
+
+// Read once per method table.
 struct lg_type {
     uint64_t mt;
     uint32_t id; // Dense, from 0, in order of first use.

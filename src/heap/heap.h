@@ -66,10 +66,12 @@ LG_MUST_CHECK struct lg_error *lg_heap_walk(struct lg_heap *heap, const struct l
 
 // The segment whose objects' range holds `address`, or NULL.
 const struct lg_segment *lg_heap_segment_at(const struct lg_heap *heap, uint64_t address);
-// Is there an object (not a free one) that starts at `address`? By its method table, and by a walk from
-// the start of its piece; walks are remembered.
+// Does what looks like an object (not a free one) start at `address`? By its method table alone: one
+// that was collected, in memory that is free by now, still looks like one. For addresses that the
+// runtime or a walk vouches for; for others see below.
 bool lg_heap_object_at(struct lg_heap *heap, uint64_t address, struct lg_object *ret);
-// The object that `address` lies in, its start included; free ones too.
+// The object that `address` lies in, its start included; free ones too. By a walk from the start of its
+// piece.
 bool lg_heap_object_containing(struct lg_heap *heap, uint64_t address, struct lg_object *ret);
 
 // Every reference of an object that is not null: where in the object, and to what.

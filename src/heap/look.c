@@ -22,9 +22,7 @@ bool lg_heap_object_at(struct lg_heap *heap, uint64_t address, struct lg_object 
     const struct lg_type *type = lg_clr_type(heap->clr, words[0] & heap->mask);
     if (!type || type->flags & LG_TYPE_FREE)
         return false;
-    uint64_t size = type->base_size + (uint64_t)type->component_size * (uint32_t)words[1];
-    if (size < MIN_OBJECT)
-        size = MIN_OBJECT;
+    uint64_t size = lg_object_size(type->base_size, type->component_size, (uint32_t)words[1]);
     if (size > segment->end - address)
         return false;
     *ret = (struct lg_object){ address, size, type };

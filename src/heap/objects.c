@@ -18,8 +18,9 @@ bool lg_object_read(struct lg_clr *clr, uint64_t address, struct lg_object *ret)
     uint32_t count = 0;
     if (type->component_size && !lg_target_u32(lg_clr_target(clr), address + 8, &count))
         return false;
-    uint64_t size = type->base_size + (uint64_t)count * type->component_size;
-    *ret = (struct lg_object){ .address = address, .size = size, .type = type };
+    *ret = (struct lg_object){ .address = address,
+                               .size = lg_object_size(type->base_size, type->component_size, count),
+                               .type = type };
     return true;
 }
 

@@ -93,8 +93,7 @@ static inline uint64_t size_of(const struct type_slot *slot, const uint8_t *byte
 {
     uint32_t count;
     memcpy(&count, bytes + 8, sizeof(count));
-    uint64_t size = slot->base_size + (uint64_t)slot->component_size * count;
-    return size < MIN_OBJECT ? MIN_OBJECT : size; // The empty string: ClrMD and SOS count 24 too.
+    return lg_object_size(slot->base_size, slot->component_size, count);
 }
 
 // The type at `bytes`, and the size of the object there as SOS counts it; NULL if there is none.

@@ -29,12 +29,6 @@ struct lg_page lg_page_read(const uint8_t record[LG_PAGE_RECORD])
     return page;
 }
 
-static uint64_t size_of(const struct lg_type *type, uint64_t count)
-{
-    uint64_t size = type->base_size + type->component_size * count;
-    return size < 24 ? 24 : size;
-}
-
 static uint64_t stride_of(uint64_t size)
 {
     return (size + 7) & ~UINT64_C(7);
@@ -335,7 +329,7 @@ static uint64_t get_object(struct decoder *d, uint64_t address, uint64_t code, u
         return 0;
     const struct lg_shape *shape = &d->shapes->by_code[code];
     uint32_t length = (uint32_t)count;
-    uint64_t size = size_of(shape->type, count);
+    uint64_t size = lg_object_size(shape->type->base_size, shape->type->component_size, length);
     if (address + size < address)
         return 0;
     put_word(d, address, shape->type->mt);

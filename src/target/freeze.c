@@ -171,11 +171,27 @@ static struct lg_error *await_all(struct lg_freeze *freeze)
     return NULL;
 }
 
+// Whoever traced it when it was refused, another linger's watchdog say, may have let go since: then it
+// is asked once more. False: errno.
+static bool attach(int proc, int tid)
+{
+    char name[64], status[LG_PROC_TEXT];
+    if (ptrace(PTRACE_SEIZE, tid, 0, 0) == 0)
+        return true;
+    int reason = errno;
+    snprintf(name, sizeof(name), "task/%d/status", tid);
+    if (reason == EPERM && lg_proc_read(proc, name, status, sizeof(status)) > 0
+        && lg_proc_field(status, "TracerPid", 0) == 0)
+        return ptrace(PTRACE_SEIZE, tid, 0, 0) == 0;
+    errno = reason;
+    return false;
+}
+
 // Attaches to one thread. Ones that have ended are passed over.
 static struct lg_error *seize(struct lg_freeze *freeze, int tid, bool *added)
 {
     struct lg_tracee t = { .tid = tid, .state = LG_TRACEE_MOVING };
-    if (ptrace(PTRACE_SEIZE, tid, 0, 0) != 0) {
+    if (!attach(freeze->proc, tid)) {
         int reason = errno;
         char name[64];
         snprintf(name, sizeof(name), "task/%d/stat", tid);

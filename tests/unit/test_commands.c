@@ -128,6 +128,36 @@ static void a_core_taken_during_a_gc_is_walked_and_says_so(void **state)
     assert_int_equal(walk->objects, 6 * 3 * FO_TURNS);
 }
 
+static bool find_free(void *self, const struct lg_object *object, const struct lg_segment *segment)
+{
+    uint64_t *free_at = self;
+    if (object->type->flags & LG_TYPE_FREE && object->size >= 0x100)
+        *free_at = object->address;
+    return *free_at == 0;
+}
+
+static void what_was_collected_is_no_object(void **state)
+{
+    _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
+    struct lg_target *target = fake_runtime_with_objects(0);
+    assert_ok(lg_session_adopt(session, target));
+    struct lg_walk_filter all = { 0 };
+    struct lg_walk_result walk;
+    uint64_t free_at = 0, mt;
+    assert_ok(lg_heap_walk(lg_session_heap(session), &all, find_free, &free_at, &walk));
+    assert_true(free_at != 0);
+    assert_true(lg_target_read_all(target, 0x7e0000020308, &mt, sizeof(mt)));
+    fake_u64(target, free_at + 0x40, mt);
+    char line[64], expected[64];
+    snprintf(line, sizeof(line), "dumpobj %" PRIx64, free_at + 0x40);
+    snprintf(expected, sizeof(expected), "bytes from 0x%" PRIx64 " on are free", free_at);
+    _cleanup_(lg_report_freep) struct lg_report *report = NULL;
+    struct lg_error *err = run_line(session, line, &report);
+    assert_non_null(err);
+    assert_non_null(strstr(lg_error_message(err), expected));
+    lg_error_free(err);
+}
+
 // ---- damage ----
 
 enum { VALUES = 3 }; // Of each word.
@@ -190,6 +220,7 @@ int main(void)
         cmocka_unit_test(every_command_answers_with_segments),
         cmocka_unit_test(the_walk_of_the_fake_heap_is_exact),
         cmocka_unit_test(a_core_taken_during_a_gc_is_walked_and_says_so),
+        cmocka_unit_test(what_was_collected_is_no_object),
         cmocka_unit_test(gcroot_names_the_static_that_holds_the_chain),
         cmocka_unit_test(damage_does_no_harm),
         cmocka_unit_test(damage_does_no_harm_with_segments),
