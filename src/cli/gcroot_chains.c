@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/gcroot.h"
+#include "util/search.h"
 
 void lg_chains_deinit(struct lg_chains *chains)
 {
@@ -172,14 +173,7 @@ static bool take_start(struct lg_map *taken, const struct lg_disjoint *disjoint,
     uint32_t unused;
     if (node == LG_NO_NODE || lg_map_get(taken, node, &unused))
         return false;
-    size_t low = 0, high = disjoint->starts.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (disjoint->starts.at[middle] < node)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = lg_first_not(disjoint->starts.len, i, disjoint->starts.at[i] < node);
     if (low == disjoint->starts.len || disjoint->starts.at[low] != node)
         return false;
     *ok = lg_map_put(taken, node, 0);

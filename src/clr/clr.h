@@ -113,7 +113,8 @@ enum lg_type_flags {
     LG_TYPE_FREE = 16,
     LG_TYPE_FINALIZER = 32,
     LG_TYPE_COLLECTIBLE = 64,
-    LG_TYPE_VALUE = 128, // value type: an object of it is boxed
+    LG_TYPE_VALUE = 128,             // value type: an object of it is boxed
+    LG_TYPE_MAYBE_COLLECTIBLE = 256, // the DAC could not say
 };
 
 // Size of an object, as ClrMD and SOS count it: `count` is the uint32 at object + 8; the next object

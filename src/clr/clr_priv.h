@@ -169,6 +169,8 @@ struct lg_clr {
     bool finalizers_read;
     LG_VEC(struct lg_native_heap) native_heaps;
     bool native_heaps_read;
+    size_t
+        modules_lost; // That the runtime lists, and that could not be read: their statics are missing.
 
     struct lg_type_table *types;
     struct lg_module_list *modules;

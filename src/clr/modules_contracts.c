@@ -145,6 +145,7 @@ struct lg_error *lg_contracts_modules(struct lg_clr *clr, lg_add_module *add)
         left -= size;
         lg_target_u64(clr->target, block + clr->off.ArrayListBlock_Next, &block);
     }
+    clr->modules_lost = unread + left;
     if (unread + left > 0)
         lg_target_note(
             clr->target,

@@ -44,9 +44,9 @@ struct lg_error *lg_clr_native_heaps(struct lg_clr *clr, const struct lg_native_
     static const struct {
         struct lg_error *(*read)(struct lg_clr *clr);
         const char *what;
-    } parts[] = { { lg_loader_heaps_read, "Loader heaps" },
-                  { lg_code_heaps_read, "JIT code heaps" },
-                  { lg_gc_native_heaps_read, "Memory that the GC keeps beside its heap" } };
+    } parts[] = { { lg_loader_heaps_read, "Loader heaps are" },
+                  { lg_code_heaps_read, "JIT code heaps are" },
+                  { lg_gc_native_heaps_read, "Memory that the GC keeps beside its heap is" } };
     for (size_t i = 0; !clr->native_heaps_read && i < sizeof(parts) / sizeof(*parts); i++) {
         size_t before = clr->native_heaps.len;
         struct lg_error *err = parts[i].read(clr);
@@ -55,7 +55,7 @@ struct lg_error *lg_clr_native_heaps(struct lg_clr *clr, const struct lg_native_
         if (!err)
             continue;
         clr->native_heaps.len = before; // Half a part would be a wrong sum.
-        lg_target_note(clr->target, "%s are unknown: %s.", parts[i].what, lg_error_message(err));
+        lg_target_note(clr->target, "%s unknown: %s.", parts[i].what, lg_error_message(err));
         lg_error_free(err);
     }
     clr->native_heaps_read = true;

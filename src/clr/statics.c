@@ -456,7 +456,7 @@ static struct lg_error *read_statics(struct lg_clr *clr, struct lg_static_list *
         err = lg_steal(s.first);
     if (err)
         return lg_error_context(err, "statics");
-    list->gaps = s.unread + s.cut_modules + s.cut_threads + s.unanswered;
+    list->gaps = s.unread + s.cut_modules + s.cut_threads + s.unanswered + clr->modules_lost;
     if (list->gaps > 0 && !list->is_noted)
         tell_gaps(&s);
     list->is_noted |= list->gaps > 0;

@@ -99,6 +99,7 @@ struct lg_error *lg_told_modules(struct lg_clr *clr, lg_add_module *add)
     size_t unread = 0;
     for (size_t i = 0; !err && i < modules.len; i++)
         unread += !add(clr, modules.at[i]);
+    clr->modules_lost = unread;
     if (unread > 0)
         lg_target_note(clr->target, "%zu of the %zu modules that the runtime lists cannot be read.",
                        unread, modules.len);

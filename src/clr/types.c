@@ -196,25 +196,24 @@ size_t lg_mt_arguments(struct lg_clr *clr, const struct lg_mt *m, uint64_t args[
 }
 
 // The flag has moved with .NET 9, and the bit it had means another thing now. Without a descriptor the
-// DAC has the last word.
-static bool is_collectible(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m)
+// DAC has the last word; where it fails, what the type keeps alive is unknown.
+static uint16_t collectible_flags(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m)
 {
     if (clr->from.well_known == lg_contracts_well_known)
-        return m->flags & LG_MT_COLLECTIBLE;
-    const struct lg_dac_type *told =
-        m->flags & (LG_MT_COLLECTIBLE | LG_MT_COLLECTIBLE_8) ? lg_told_type(clr, mt) : NULL;
-    return told && told->is_collectible;
+        return m->flags & LG_MT_COLLECTIBLE ? LG_TYPE_COLLECTIBLE : 0;
+    if (!(m->flags & (LG_MT_COLLECTIBLE | LG_MT_COLLECTIBLE_8)))
+        return 0;
+    const struct lg_dac_type *told = lg_told_type(clr, mt);
+    return !told ? LG_TYPE_MAYBE_COLLECTIBLE : told->is_collectible ? LG_TYPE_COLLECTIBLE : 0;
 }
 
 static uint16_t type_flags(struct lg_clr *clr, uint64_t mt, const struct lg_mt *m)
 {
-    uint16_t flags = 0;
+    uint16_t flags = collectible_flags(clr, mt, m);
     if (m->flags & LG_MT_CONTAINS_POINTERS)
         flags |= LG_TYPE_REFERENCES;
     if (m->flags & LG_MT_HAS_FINALIZER)
         flags |= LG_TYPE_FINALIZER;
-    if (is_collectible(clr, mt, m))
-        flags |= LG_TYPE_COLLECTIBLE;
     if (lg_mt_is_array(m))
         flags |= LG_TYPE_ARRAY | (m->flags & LG_MT_SZARRAY ? LG_TYPE_SZARRAY : 0);
     else if ((m->flags & LG_MT_CATEGORY) == LG_MT_VALUE_TYPE)

@@ -89,7 +89,8 @@ struct lg_heap_graph {
     struct lg_map loader_objects;        // see collect_priv.h
     struct lg_walk_result walk;
     uint64_t wild;       // references to where no object starts: dropped
-    uint32_t loaderless; // collectible types whose LoaderAllocator is not known: their edges are missing
+    uint32_t loaderless; // types that are or may be collectible, and whose LoaderAllocator is not known:
+                         // their edges are missing
 };
 LG_MUST_CHECK struct lg_error *lg_heap_graph_build(struct lg_heap *heap, struct lg_heap_graph **ret);
 void lg_heap_graph_free(struct lg_heap_graph *graph);

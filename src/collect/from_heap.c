@@ -232,7 +232,8 @@ static struct lg_error *find_loaders(struct build *build)
         uint64_t object = lg_loader_object(clr, objects, type);
         if (object)
             build->loaders[i] = lg_index_node(build->graph->index, object);
-        build->graph->loaderless += type->flags & LG_TYPE_COLLECTIBLE && build->loaders[i] == LG_NO_NODE;
+        bool may_have = type->flags & (LG_TYPE_COLLECTIBLE | LG_TYPE_MAYBE_COLLECTIBLE);
+        build->graph->loaderless += may_have && build->loaders[i] == LG_NO_NODE;
     }
     return err;
 }
