@@ -127,6 +127,17 @@ static uint64_t between(uint64_t a, uint64_t b)
 
 // ---- telling ----
 
+// GCHeapStats of .NET 8 to 10 has 0 for pinned objects (measured): what a full collection left of them,
+// which it does not move, is what survived.
+static void add_pinned_heap(struct lg_gc *gc)
+{
+    enum { FULL = 2, POH = 4 };
+    struct lg_gc_sizes *poh = &gc->generations[POH];
+    if (gc->generation == FULL && gc->has_history && gc->has_stats && poh->promoted == 0
+        && poh->after > poh->free_after)
+        poh->promoted = poh->after - poh->free_after;
+}
+
 static struct lg_error *tell(struct lg_gc_follower *follower, size_t i)
 {
     struct open *open = &follower->open[i];
@@ -135,17 +146,25 @@ static struct lg_error *tell(struct lg_gc_follower *follower, size_t i)
     gc.duration_ms = to_ms(follower, between(open->start, open->end));
     gc.pause_ms = open->has_pause && !open->lost ? to_ms(follower, open->pause) : -1;
     gc.has_history = gc.heaps > 0 && open->histories == gc.heaps;
+    add_pinned_heap(&gc);
     follower->count--;
     memmove(open, open + 1, (follower->count - i) * sizeof(*open));
     return follower->listener.collected(follower->listener.self, &gc);
 }
 
-// All that have ended, in the order in which they began.
-static struct lg_error *tell_ended(struct lg_gc_follower *follower)
+// Of a background collection of Server GC the history comes behind the end, and threads run meanwhile.
+static bool is_whole(const struct open *open)
+{
+    bool has_all = open->gc.has_stats && open->gc.heaps > 0 && open->histories == open->gc.heaps;
+    return open->end && (has_all || open->gc.kind != LG_GC_BACKGROUND);
+}
+
+// All that have ended, in the order in which they began; `last`: whatever else might come of them.
+static struct lg_error *tell_ended(struct lg_gc_follower *follower, bool last)
 {
     struct lg_error *err = NULL;
     for (size_t i = 0; i < follower->count && !err;) {
-        if (follower->open[i].end)
+        if (is_whole(&follower->open[i]) || (last && follower->open[i].end))
             err = tell(follower, i);
         else
             i++;
@@ -160,7 +179,7 @@ static struct lg_error *begin_pause(struct lg_gc_follower *follower, const struc
     struct lg_reader r = lg_event_payload(event);
     uint32_t reason = lg_read_u32(&r);
     // The end of the one before was lost, if there was one.
-    struct lg_error *err = tell_ended(follower);
+    struct lg_error *err = tell_ended(follower, false);
     for (size_t i = 0; i < follower->count; i++)
         follower->open[i].began_here = false;
     follower->paused = !r.failed;
@@ -172,7 +191,7 @@ static struct lg_error *begin_pause(struct lg_gc_follower *follower, const struc
 static struct lg_error *end_pause(struct lg_gc_follower *follower, const struct lg_event *event)
 {
     if (!follower->paused)
-        return tell_ended(follower);
+        return tell_ended(follower, false);
     follower->paused = false;
     uint64_t ticks = between(follower->paused_at, event->time);
     double ms = to_ms(follower, ticks);
@@ -195,7 +214,7 @@ static struct lg_error *end_pause(struct lg_gc_follower *follower, const struct 
         open->has_pause |= open->began_here || is_its_second;
         open->began_here = false;
     }
-    return tell_ended(follower);
+    return tell_ended(follower, false);
 }
 
 // ---- collections ----
@@ -245,12 +264,12 @@ static struct lg_error *end_gc(struct lg_gc_follower *follower, const struct lg_
     return NULL;
 }
 
-// The youngest that goes on and is of that kind: a history comes before its end.
+// The youngest of that kind; a history of a blocking one comes before its end.
 static struct open *find_going(struct lg_gc_follower *follower, bool concurrent)
 {
     for (size_t i = follower->count; i-- > 0;) {
         struct open *open = &follower->open[i];
-        if (!open->end && (!concurrent || open->announced_background))
+        if (concurrent ? open->announced_background : !open->end)
             return open;
     }
     return NULL;
@@ -310,7 +329,7 @@ static struct lg_error *heap_history(struct lg_gc_follower *follower, const stru
         return NULL;
     memcpy(open->gc.generations, sums, sizeof(sums));
     open->histories++;
-    return NULL;
+    return follower->paused ? NULL : tell_ended(follower, false);
 }
 
 //     4 × { u64 size, promoted }   u64 size, count of finalized   u32 pinned, -, handles   u16 -
@@ -342,7 +361,7 @@ static struct lg_error *heap_stats(struct lg_gc_follower *follower, const struct
     open->gc.handles = handles;
     open->gc.has_stats = true;
     // A background collection ends while threads run; the others are told when they run again.
-    return follower->paused ? NULL : tell_ended(follower);
+    return follower->paused ? NULL : tell_ended(follower, false);
 }
 
 struct lg_error *lg_gc_follower_event(struct lg_gc_follower *follower, const struct lg_event *event)
@@ -377,7 +396,7 @@ void lg_gc_follower_lost(struct lg_gc_follower *follower)
 
 struct lg_error *lg_gc_follower_finish(struct lg_gc_follower *follower, unsigned *unfinished_ret)
 {
-    struct lg_error *err = tell_ended(follower);
+    struct lg_error *err = tell_ended(follower, true);
     *unfinished_ret = (unsigned)follower->count + follower->dropped;
     follower->count = 0;
     return err;

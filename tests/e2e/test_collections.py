@@ -1,22 +1,14 @@
 """What is asked of a running runtime: full collections before a look (--gc), and each collection as it happens (gcs)."""
+import json
 import os
 import pathlib
 import signal
 import subprocess
 
 import pytest
+import test_schema
 from lab import clean_environment, process_state, wait_until
 
-APPS = ["Collect", "Collect@9", "Collect@8"]
-
-
-@pytest.fixture(params=APPS)
-def busy(lab, request):
-    """An app that has garbage and waits to be told what to do with it."""
-    go = lab.folder / f"go-{request.param}-{os.urandom(4).hex()}"
-    app = lab.start(request.param, arguments=["--go", go])
-    yield app, go
-    app.kill()
 
 
 # ---- --gc ----
@@ -83,3 +75,93 @@ def test_a_runtime_that_waits_at_its_start_is_refused_by_name(lab):
     finally:
         process.kill()
         process.wait()
+
+
+# ---- gcs ----
+
+def sessions(pid):
+    """Threads that write events: one listens on the socket, each session has one."""
+    names = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/comm"):
+        try:
+            names.append(task.read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return names.count(".NET EventPipe\n") - 1
+
+
+def follow(lab, app, *options):
+    """A linger that follows an app; the session is there."""
+    process = subprocess.Popen([str(lab.linger_program), "gcs", str(app.pid), *options], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment())
+    assert wait_until(lambda: sessions(app.pid) == 1 or process.poll() is not None, 60) and process.poll() is None, process.stderr.read()
+    return process
+
+
+@pytest.mark.parametrize("name, mode", [("Collect", "workstation"), ("Collect", "server"), ("Collect@9", "workstation"), ("Collect@8", "workstation"), ("Collect@8", "segments")])
+def test_collections_are_those_that_the_app_sees(lab, name, mode):
+    go = lab.folder / f"go-{name}-{mode}"
+    app = lab.start(name, mode, ["--go", go])
+    linger = follow(lab, app, "--json")
+    go.touch()
+    truth = json.loads(app.line())
+    linger.send_signal(signal.SIGINT)
+    out, err = linger.communicate(timeout=120)
+    assert linger.returncode == 0 and err == "", err
+    report = test_schema.check(json.loads(out))
+    app.kill()
+
+    assert report["incomplete"] == [] and report["lost_events"] == 0
+    assert report["target"]["runtime"] == truth["runtime"]
+    seen = {row["number"]: row for row in report["collections"]}
+    assert report["count"] == len(seen) == len(report["collections"])
+    first, last = truth["before"] + 1, truth["after"][0]
+    assert set(range(first, last + 1)) <= set(seen)
+    for generation, count in enumerate(truth["after"]):
+        if truth["before"] == 0:
+            assert sum(seen[n]["generation"] >= generation for n in range(first, last + 1)) == count
+    assert sum(row["count"] for row in report["summary"]) == report["count"]
+    kinds = set()
+    for told in truth["collections"]:
+        row = seen[told["number"]]
+        kinds.add(row["kind"])
+        assert row["generation"] == told["generation"]
+        assert (row["kind"] == "background") == told["concurrent"], (row, told)
+        assert [row["after"], row["fragmentation"]] == [told["heap_size"], told["fragmented"]], (row, told)
+        if not told["concurrent"]:
+            assert row["promoted"] == told["promoted"], (row, told)
+        assert [[g["before"], g["free_before"], g["after"], g["free_after"]] for g in row["generations"]] == told["generations"]
+        if not told["concurrent"]:
+            assert [row["compacting"], row["pinned"], row["finalized"]] == [told["compacted"], told["pinned"], told["finalization"]], (row, told)
+        if mode != "server" and told["call"]:
+            assert 0 < row["pause_ms"] <= told["call"]  # It lies within the call that asked for it.
+    assert "blocking" in kinds
+
+
+def test_an_app_runs_on_when_linger_is_killed(lab):
+    go = lab.folder / "go-killed"
+    app = lab.start("Collect", arguments=["--go", go])
+    linger = follow(lab, app)
+    linger.kill()
+    linger.communicate()
+    go.touch()
+    assert json.loads(app.line())["collections"]
+    assert wait_until(lambda: sessions(app.pid) == 0, 60)  # The runtime notices when it writes.
+    assert lab.linger("dumpheap", app.pid, "-stat", "-top", 1, "--gc").status == 0
+    app.kill()
+
+
+def test_a_process_that_ends_ends_the_report(lab):
+    app = lab.start("Collect", arguments=["--go", lab.folder / "go-never"])
+    linger = follow(lab, app)
+    app.kill()
+    out, err = linger.communicate(timeout=120)
+    assert linger.returncode == 0
+    assert "0 collections in " in out and "note: the process, or its session, ended after " in err
+
+
+def test_what_cannot_be_followed_is_refused(lab):
+    assert lab.linger("gcs", lab.linger_program, status=2).err.endswith("is no running process: it collects nothing any more\n")
+    app = lab.start("Collect", {"DOTNET_EnableDiagnostics": "0"})
+    assert "it has no diagnostics socket: EnableDiagnostics=0" in lab.linger("gcs", app.pid, "-for", "1s", status=3).err
+    app.kill()
