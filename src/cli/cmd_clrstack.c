@@ -259,6 +259,7 @@ const struct lg_command lg_cmd_clrstack = {
     .summary = "the managed stacks of all threads",
     .details = details,
     .options = options,
+    .beyond_graph = "stacks",
     .needs = LG_NEEDS_HEAP,
     .without_objects = true,
     .check = check_args,

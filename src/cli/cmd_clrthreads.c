@@ -158,6 +158,7 @@ const struct lg_command lg_cmd_clrthreads = {
     .usage = "",
     .summary = "the managed threads: state, GC mode, allocation context, last exception",
     .details = details,
+    .beyond_graph = "threads",
     .needs = LG_NEEDS_HEAP,
     .without_objects = true,
     .check = check_args,

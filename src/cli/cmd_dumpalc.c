@@ -152,6 +152,7 @@ const struct lg_command lg_cmd_dumpalc = {
     .usage = "[ADDRESS]",
     .summary = "the AssemblyLoadContexts: which are to be unloaded and still here",
     .details = details,
+    .beyond_graph = "load contexts",
     .needs = LG_NEEDS_HEAP,
     .check = check_args,
     .run = run,

@@ -155,6 +155,7 @@ const struct lg_command lg_cmd_dumparray = {
     .summary = "the elements of an array",
     .details = details,
     .options = options,
+    .beyond_graph = "elements in their places",
     .needs = LG_NEEDS_HEAP,
     .check = lg_check_address,
     .run = run,

@@ -120,6 +120,7 @@ const struct lg_command lg_cmd_dumpdomain = {
     .usage = "",
     .summary = "the assemblies, and the load context that each is in",
     .details = details,
+    .beyond_graph = "domains",
     .needs = LG_NEEDS_HEAP,
     .without_objects = true,
     .check = check_args,

@@ -143,6 +143,7 @@ const struct lg_command lg_cmd_dumpobj = {
     .summary = "one object: its type, fields, statics, and what is in them",
     .details = details,
     .options = options,
+    .beyond_graph = "fields",
     .needs = LG_NEEDS_HEAP,
     .check = lg_check_address,
     .run = run,

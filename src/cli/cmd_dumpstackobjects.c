@@ -166,6 +166,7 @@ const struct lg_command lg_cmd_dumpstackobjects = {
     .summary = "the words on each stack, and the registers, that are addresses of objects",
     .details = details,
     .options = options,
+    .beyond_graph = "stacks",
     .needs = LG_NEEDS_HEAP,
     .check = check_args,
     .run = run,

@@ -90,6 +90,7 @@ const struct lg_command lg_cmd_dumpvc = {
     .usage = "METHODTABLE ADDRESS",
     .summary = "the fields of a struct within an object, an array or a static",
     .details = details,
+    .beyond_graph = "fields",
     .needs = LG_NEEDS_HEAP,
     .check = check,
     .run = run,

@@ -412,6 +412,7 @@ const struct lg_command lg_cmd_eeheap = {
     .summary = "what the runtime's memory is made of: GC heap, loader heaps, JIT code",
     .details = details,
     .options = options,
+    .beyond_graph = "the heaps of the runtime",
     .needs = LG_NEEDS_HEAP,
     .without_objects = true,
     .check = lg_check_filter,

@@ -273,6 +273,7 @@ const struct lg_command lg_cmd_finalizequeue = {
     .summary = "objects that have a finalizer to run, and those that wait for it",
     .details = details,
     .options = options,
+    .beyond_graph = "finalization queues",
     .needs = LG_NEEDS_HEAP,
     .check = check_args,
     .run = run,

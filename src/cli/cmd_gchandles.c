@@ -254,6 +254,7 @@ const struct lg_command lg_cmd_gchandles = {
     .summary = "the GC handles: what each kind holds",
     .details = details,
     .options = options,
+    .beyond_graph = "handles",
     .needs = LG_NEEDS_HEAP,
     .check = check_args,
     .run = run,

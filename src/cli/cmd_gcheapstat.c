@@ -366,6 +366,7 @@ const struct lg_command lg_cmd_gcheapstat = {
     .summary = "what of each generation of each heap is allocated, free and committed",
     .details = details,
     .options = options,
+    .beyond_graph = "the heaps of the runtime",
     .needs = LG_NEEDS_HEAP,
     .check = check_args,
     .run = run,

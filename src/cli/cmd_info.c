@@ -1,6 +1,7 @@
 // `info`: what a target is, and what is in it.
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cmd.h"
 #include "cli/support.h"
@@ -18,20 +19,37 @@ static const char *kind_name(enum lg_target_kind kind)
     return kind == LG_TARGET_PROCESS ? "process" : kind == LG_TARGET_CORE ? "core" : "fake";
 }
 
+static void report_gcdump(struct lg_report *report, const struct lg_snapshot *snapshot)
+{
+    const struct lg_snapshot_about *about = lg_snapshot_about(snapshot);
+    lg_report_line(report, "Runtime:      unknown");
+    lg_report_line(report, "A .gcdump of: %s%sprocess %d, by %s", about->path,
+                   about->path[0] ? ", " : "", about->pid,
+                   about->tool[0] ? about->tool : "an unknown tool");
+    lg_report_line(report, "Contents:     shapes and names of what was alive; no fields, no values");
+    if (about->log[0])
+        lg_report_line(report, "It says:      %.*s", (int)strcspn(about->log, "\n"), about->log);
+}
+
 static void report_snapshot(struct lg_report *report, const struct lg_snapshot *snapshot)
 {
     const struct lg_snapshot_about *about = lg_snapshot_about(snapshot);
     char text[3][LG_COMMAS_SIZE], name[5];
-    lg_report_line(report, "Snapshot of:  %s %s%s%d, by %s", kind_name(about->kind),
-                   about->path ? about->path : "", about->path ? ", process " : "", about->pid,
-                   about->tool ? about->tool : "an unknown tool");
-    lg_report_line(report, "Contents:     %s",
-                   about->has_contents ? "values and strings too"
-                                       : "shapes and names; no values, no strings");
+    if (about->is_gcdump)
+        report_gcdump(report, snapshot);
+    else
+        lg_report_line(report, "Snapshot of:  %s %s%s%d, by %s", kind_name(about->kind),
+                       about->path ? about->path : "", about->path ? ", process " : "", about->pid,
+                       about->tool ? about->tool : "an unknown tool");
+    if (!about->is_gcdump)
+        lg_report_line(report, "Contents:     %s",
+                       about->has_contents ? "values and strings too"
+                                           : "shapes and names; no values, no strings");
     lg_report_line(report, "Objects:      %s, %s bytes", lg_commas(text[0], about->figures.objects),
                    lg_commas(text[1], about->figures.bytes));
     lg_report_line(report, "References:   %s", lg_commas(text[0], about->figures.references));
     lg_report_line(report, "File:         %s bytes", lg_commas(text[0], about->figures.size));
+    lg_report_fact_text(report, "format", about->is_gcdump ? "gcdump" : "snapshot");
     lg_report_fact_text(report, "of", kind_name(about->kind));
     lg_report_fact_text(report, "of_path", about->path);
     lg_report_fact_number(report, "of_pid", (uint64_t)about->pid);
@@ -54,16 +72,18 @@ static void report_runtime(struct lg_report *report, const struct lg_session *se
     const struct lg_clr_info *info = lg_clr_info(lg_session_clr(session));
     size_t segments;
     lg_clr_segments(lg_session_clr(session), &segments);
-    lg_report_line(report, "Runtime:      .NET %s, %s GC, %s, %" PRIu32 " heap%s",
-                   info->version ? info->version : "of an unknown version",
-                   info->server ? "server" : "workstation", info->regions ? "regions" : "segments",
-                   info->heap_count, info->heap_count == 1 ? "" : "s");
-    lg_report_line(report, "In:           %s", info->image ? info->image : "unknown");
+    if (info->is_bare)
+        return;
     lg_report_fact_bool(report, "regions", info->regions);
     lg_report_fact_number(report, "heaps", info->heap_count);
     lg_report_fact_number(report, "segments", segments);
     lg_report_fact_bool(report, "single_file", info->single_file);
     lg_report_fact_text(report, "image", info->image);
+    lg_report_line(report, "Runtime:      .NET %s, %s GC, %s, %" PRIu32 " heap%s",
+                   info->version ? info->version : "of an unknown version",
+                   info->server ? "server" : "workstation", info->regions ? "regions" : "segments",
+                   info->heap_count, info->heap_count == 1 ? "" : "s");
+    lg_report_line(report, "In:           %s", info->image ? info->image : "unknown");
 }
 
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,

@@ -189,6 +189,7 @@ const struct lg_command lg_cmd_modules = {
     .summary = "the images in the process, native and managed",
     .details = details,
     .options = options,
+    .beyond_graph = "modules as they were loaded",
     .needs = LG_NEEDS_HEAP,
     .without_objects = true,
     .check = check_args,

@@ -1,24 +1,81 @@
 // `snapshot`: the object graph in a file, to be asked later and elsewhere.
 #include <inttypes.h>
+#include <string.h>
+#include <strings.h>
 
 #include "cli/cmd.h"
 #include "cli/limits_report.h"
 #include "cli/retained.h"
+#include "export/export.h"
 #include "picture/picture.h"
+
+// What the end of a file's name asks for, beside a snapshot of our own.
+struct format {
+    const char *ending;
+    lg_export *write;
+};
+static const struct format formats[] = {
+    { ".gcdump", lg_export_gcdump },
+};
+
+static const struct format *format_of(const char *path)
+{
+    size_t len = strlen(path);
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+        size_t end = strlen(formats[i].ending);
+        if (len > end && strcasecmp(path + len - end, formats[i].ending) == 0)
+            return &formats[i];
+    }
+    return NULL;
+}
 
 static struct lg_error *check_args(const struct lg_args *args)
 {
     struct lg_error *err = lg_args_expect(args, 0, 0);
-    if (err || lg_args_has(args, "o"))
+    if (err)
         return err;
-    return lg_error_new(LG_ERR_USAGE, "expected '-o FILE': where to write the snapshot");
+    const char *path = lg_args_text(args, "o");
+    if (!path)
+        return lg_error_new(LG_ERR_USAGE, "expected '-o FILE': where to write the snapshot");
+    const struct format *format = format_of(path);
+    if (format && lg_args_has(args, "contents"))
+        return lg_error_new(LG_ERR_USAGE, "a %s holds no values: --contents is for snapshots of linger",
+                            format->ending);
+    return NULL;
 }
 
-static struct lg_error *find_once(struct lg_session *session, struct lg_arena *arena,
-                                  struct lg_summary *summary, struct lg_snapshot_source *ret)
+// What is asked of a session; `export` or `snapshot` is what is written.
+struct found {
+    bool for_export;
+    struct lg_arena arena;
+    struct lg_summary summary;
+    struct lg_snapshot_source snapshot;
+    struct lg_export_source export;
+};
+static void found_deinit(struct found *found)
 {
-    lg_vec_free(&summary->rows);
-    struct lg_error *err = lg_retained_summarise(session, arena, summary);
+    lg_vec_free(&found->summary.rows);
+    lg_arena_free(&found->arena);
+}
+
+static struct lg_error *find_for_export(struct lg_session *session, struct lg_export_source *ret)
+{
+    struct lg_error *err = lg_session_retention(session, &ret->retention);
+    if (!err)
+        err = lg_session_reach(session, &ret->reach);
+    if (!err)
+        err = lg_session_roots(session, &ret->roots);
+    ret->target = lg_session_target(session);
+    return err;
+}
+
+static struct lg_error *find_once(struct lg_session *session, struct found *found)
+{
+    struct lg_snapshot_source *ret = &found->snapshot;
+    lg_vec_free(&found->summary.rows);
+    if (found->for_export)
+        return find_for_export(session, &found->export);
+    struct lg_error *err = lg_retained_summarise(session, &found->arena, &found->summary);
     if (!err)
         err = lg_session_stats(session, &ret->stats, &ret->walk);
     if (!err)
@@ -27,25 +84,24 @@ static struct lg_error *find_once(struct lg_session *session, struct lg_arena *a
         err = lg_session_graph(session, &ret->graph);
     ret->target = lg_session_target(session);
     ret->heap = lg_session_heap(session);
-    ret->summary = summary;
+    ret->summary = &found->summary;
     return err;
 }
 
 // Any of these may take another copy of a process, and then the ones before are void: all are to be of
 // one.
-static struct lg_error *find_all(struct lg_session *session, struct lg_arena *arena,
-                                 struct lg_summary *summary, struct lg_snapshot_source *ret)
+static struct lg_error *find_all(struct lg_session *session, struct found *found)
 {
     enum { TRIES = 5 };
     unsigned before = 0, after = lg_session_pauses(session).count;
     struct lg_error *err = NULL;
     for (int i = 0; i < TRIES && before != after && !err; i++) {
         before = after;
-        err = find_once(session, arena, summary, ret);
+        err = find_once(session, found);
         after = lg_session_pauses(session).count;
     }
-    if (!err && ret->graph == NULL)
-        err = find_once(session, arena, summary, ret); // A core: there are no pauses.
+    if (!err && after == 0)
+        err = find_once(session, found); // A core: there are no pauses.
     return err;
 }
 
@@ -84,7 +140,7 @@ static void look_around(struct lg_session *session, struct surroundings *s,
 }
 
 static void report_figures(struct lg_report *report, const char *path,
-                           const struct lg_snapshot_figures *figures)
+                           const struct lg_export_figures *figures)
 {
     char size[LG_COMMAS_SIZE], objects[LG_COMMAS_SIZE], references[LG_COMMAS_SIZE];
     lg_report_line(report, "%s: %s bytes; %s objects, %s references", path,
@@ -95,41 +151,81 @@ static void report_figures(struct lg_report *report, const char *path,
     lg_report_fact_number(report, "objects", figures->objects);
     lg_report_fact_number(report, "bytes", figures->bytes);
     lg_report_fact_number(report, "references", figures->references);
-    lg_report_fact_number(report, "page_bytes", figures->page_bytes);
+}
+
+static struct lg_error *export(struct lg_session *session, struct found *found,
+                               const struct format *format, const char *path, struct lg_report *report)
+{
+    struct lg_export_figures figures = { 0 };
+    char dead[LG_COMMAS_SIZE];
+    struct lg_error *err = find_all(session, found);
+    if (!err)
+        err = format->write(&found->export, path, &figures);
+    if (err)
+        return err;
+    report_figures(report, path, &figures);
+    lg_report_line(report, "Dead objects are left out: %s.", lg_commas(dead, figures.dead));
+    lg_report_fact_number(report, "dead", figures.dead);
+    if (figures.clamped)
+        lg_report_incomplete(report, "%" PRIu64 " objects of 2 GiB and more are in it with 2 GiB",
+                             figures.clamped);
+    for (size_t i = 0; i < found->export.roots->incomplete.len; i++)
+        lg_report_incomplete(report, "%s", found->export.roots->incomplete.at[i]);
+    lg_session_report_walk(report, &found->export.reach->graph->walk);
+    return NULL;
+}
+
+static struct lg_error *snapshot(struct lg_session *session, struct found *found, const char *path,
+                                 struct lg_report *report)
+{
+    struct lg_snapshot_figures figures;
+    _cleanup_(surroundings_deinit) struct surroundings surroundings = { .picture = NULL };
+    struct lg_error *err = NULL;
+    if (lg_session_snapshot(session))
+        err = lg_error_new(LG_ERR_USAGE, "the target is a snapshot already");
+    if (!err)
+        err = find_all(session, found);
+    if (!err)
+        look_around(session, &surroundings, &found->snapshot);
+    if (!err)
+        err = lg_snapshot_write(&found->snapshot, path, &figures);
+    if (err)
+        return err;
+    const struct lg_export_figures common = {
+        figures.size, figures.objects, figures.bytes, figures.references, 0, 0
+    };
+    report_figures(report, path, &common);
+    lg_report_fact_number(report, "page_bytes", figures.page_bytes);
+    for (size_t i = 0; i < found->snapshot.roots->incomplete.len; i++)
+        lg_report_incomplete(report, "%s", found->snapshot.roots->incomplete.at[i]);
+    lg_session_report_walk(report, found->snapshot.walk);
+    return NULL;
 }
 
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
                             struct lg_report **ret)
 {
+    static const char tool[] = "linger " LINGER_VERSION;
     const char *path = lg_args_text(args, "o");
-    struct lg_snapshot_source source = { .tool = "linger " LINGER_VERSION,
-                                         .contents = lg_args_has(args, "contents") };
-    struct lg_snapshot_figures figures;
-    struct lg_summary summary = { 0 };
-    struct lg_arena arena = { 0 };
-    _cleanup_(surroundings_deinit) struct surroundings surroundings = { .picture = NULL };
     struct lg_error *err = check_args(args);
-    if (!err && lg_session_snapshot(session))
-        err = lg_error_new(LG_ERR_USAGE, "the target is a snapshot already");
-    if (!err)
-        err = find_all(session, &arena, &summary, &source);
-    if (!err)
-        look_around(session, &surroundings, &source);
-    if (!err)
-        err = lg_snapshot_write(&source, path, &figures);
-    lg_vec_free(&summary.rows);
-    lg_arena_free(&arena);
-    _cleanup_(lg_report_freep) struct lg_report *report = err ? NULL : lg_report_new("snapshot");
-    if (err || !report)
-        return err ? err : &lg_no_memory;
-    report_figures(report, path, &figures);
-    for (size_t i = 0; i < source.roots->incomplete.len; i++)
-        lg_report_incomplete(report, "%s", source.roots->incomplete.at[i]);
-    lg_session_report_walk(report, source.walk);
-    if (lg_report_failed(report))
+    if (err)
+        return err;
+    const struct format *format = format_of(path);
+    _cleanup_(found_deinit) struct found found = {
+        .for_export = format != NULL,
+        .snapshot = { .tool = tool, .contents = lg_args_has(args, "contents") },
+        .export = { .tool = tool },
+    };
+    _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("snapshot");
+    if (!report)
         return &lg_no_memory;
-    *ret = lg_steal(report);
-    return NULL;
+    err =
+        format ? export(session, &found, format, path, report) : snapshot(session, &found, path, report);
+    if (!err && lg_report_failed(report))
+        err = &lg_no_memory;
+    if (!err)
+        *ret = lg_steal(report);
+    return err;
 }
 
 static const struct lg_option options[] = {
@@ -144,6 +240,9 @@ static const char details[] =
     "as it goes: 'linger dumpheap FILE -stat'. Without --contents it holds no values of fields and\n"
     "no strings; names of types, fields, statics and modules it does hold. docs/format-snapshot.md\n"
     "is the format; 'info' tells what is in a file.\n"
+    "\n"
+    "A FILE that ends in .gcdump becomes one that PerfView and Visual Studio open: what is alive, its\n"
+    "references and roots. Such files, of dotnet-gcdump too, are targets as well (docs/exports.md).\n"
     "\n"
     "  $ linger snapshot 4711 -o before.snap\n"
     "  before.snap: 582,288 bytes; 53,934 objects, 56,866 references";

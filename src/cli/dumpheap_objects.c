@@ -68,7 +68,8 @@ static void add_row(struct list *list, const struct lg_object *object, enum lg_g
     lg_cell_number(list->table, object->size);
     lg_cell_name(list->table, object->type->flags & LG_TYPE_FREE ? "Free" : "");
     lg_cell_name(list->table, lg_clr_type_name(list->clr, object->type));
-    lg_cell_name(list->table, lg_generation_name(generation));
+    bool is_known = !lg_clr_info(list->clr)->no_generations;
+    lg_cell_name(list->table, is_known ? lg_generation_name(generation) : NULL);
     list->rows++;
 }
 

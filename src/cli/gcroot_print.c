@@ -74,9 +74,10 @@ static void write_title(const struct printer *printer, const struct lg_chain *ch
         [LG_SECTION_HANDLES] = "HandleTable:",
         [LG_SECTION_FINALIZER] = "Finalizer Queue:",
     };
-    if (chain->section == LG_SECTION_THREAD)
-        lg_report_line(printer->report, "Thread %" PRIx32 ":",
-                       chain->root->thread ? chain->root->thread->os_id : 0);
+    if (chain->section == LG_SECTION_THREAD && !chain->root->thread)
+        lg_report_line(printer->report, "Unknown thread:"); // Of a .gcdump.
+    else if (chain->section == LG_SECTION_THREAD)
+        lg_report_line(printer->report, "Thread %" PRIx32 ":", chain->root->thread->os_id);
     else
         lg_report_line(printer->report, "%s", titles[chain->section]);
 }
@@ -86,8 +87,11 @@ static void describe_thread(const struct printer *printer, const struct lg_manag
                             char *buf, size_t size)
 {
     _cleanup_free_ char *name = thread ? lg_thread_name(printer->clr, thread, NAME_SHOWN) : NULL;
-    snprintf(buf, size, "thread %" PRIx32 "%s%s%s", thread ? thread->os_id : 0, name ? " '" : "",
-             name ? name : "", name ? "'" : "");
+    if (!thread)
+        snprintf(buf, size, "unknown thread");
+    else
+        snprintf(buf, size, "thread %" PRIx32 "%s%s%s", thread->os_id, name ? " '" : "",
+                 name ? name : "", name ? "'" : "");
 }
 
 // What is in brackets behind the address of the root.
@@ -113,9 +117,9 @@ static void describe(const struct printer *printer, const struct lg_chain *chain
     case LG_SECTION_THREAD:
         break;
     }
-    const char *what = root->kind == LG_ROOT_FRAME ? root->name ? root->name : "of the thread itself"
-                       : root->slot                ? "stack"
-                                                   : "register";
+    const char *what = root->kind == LG_ROOT_FRAME   ? root->name ? root->name : "of the thread itself"
+                       : root->slot || !root->thread ? "stack"
+                                                     : "register";
     int len = snprintf(buf, size, "%s%s, %s", what, root->conservative ? ", conservative" : "", thread);
     if (chain->others && len > 0 && (size_t)len < size)
         snprintf(buf + len, size - (size_t)len, ", and %" PRIu32 " more words", chain->others);
@@ -125,6 +129,10 @@ static void describe(const struct printer *printer, const struct lg_chain *chain
 static void write_in_frame(const struct printer *printer, const struct lg_root *root,
                            const struct lg_root *before)
 {
+    if (!root->thread) { // Of a .gcdump: the method is all there is.
+        lg_report_line(printer->report, "    %s", root->frame);
+        return;
+    }
     if (!before || before->thread != root->thread || before->sp != root->sp || before->ip != root->ip)
         lg_report_line(printer->report, "    %012" PRIx64 " %012" PRIx64 " %s", root->sp, root->ip,
                        root->frame);

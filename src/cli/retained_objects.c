@@ -92,7 +92,8 @@ char *lg_owner_label(const struct lg_owner *owner)
     else if (owner->name && owner->thread)
         len = asprintf(&text, "thread static %s, thread %" PRIx32, owner->name, owner->thread->os_id);
     else if (owner->name)
-        len = asprintf(&text, "static %s", owner->name);
+        len = asprintf(&text, "%s %s", owner->kind == LG_ROOT_THREAD_STATIC ? "thread static" : "static",
+                       owner->name);
     else if (owner->thread)
         len = asprintf(&text, "thread %" PRIx32, owner->thread->os_id);
     else

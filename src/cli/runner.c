@@ -173,7 +173,9 @@ void lg_runner_greet(struct lg_runner *runner)
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("greeting");
     if (!report)
         return;
-    if (target->kind == LG_TARGET_PROCESS)
+    if (info->is_bare)
+        lg_report_line(report, "%s: a .gcdump. %s", target->path, help);
+    else if (target->kind == LG_TARGET_PROCESS)
         lg_report_line(report, "Process %d: .NET %s, %s GC. %s", target->pid, version, gc, help);
     else
         lg_report_line(report, "%s: .NET %s, %s GC. %s", target->path ? target->path : "Core", version,
@@ -192,6 +194,9 @@ static struct lg_error *check_needs(const struct lg_runner *runner, const struct
         return lg_error_new(LG_ERR_USAGE, "only of use at the prompt of 'open' or 'attach'");
     if (command->needs == LG_NEEDS_HEAP && !lg_session_heap(runner->session))
         return lg_error_new(LG_ERR_USAGE, "no target is open; 'open' or 'attach' one");
+    if (command->beyond_graph && lg_session_clr(runner->session)
+        && lg_clr_info(lg_session_clr(runner->session))->is_bare)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "a .gcdump does not hold %s", command->beyond_graph);
     if (command->needs != LG_NEEDS_HEAP || command->without_objects)
         return NULL;
     const char *missing = lg_clr_info(lg_session_clr(runner->session))->heap_missing;

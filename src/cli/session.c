@@ -404,8 +404,8 @@ struct lg_pauses lg_session_pauses(const struct lg_session *session)
 static struct lg_error *make_stats(struct lg_session *session)
 {
     const struct lg_walk_filter everything = { 0 };
-    bool again = !session->snapshot;
-    if (session->snapshot) {
+    bool again = true;
+    if (lg_snapshot_has_findings(session->snapshot)) {
         struct lg_error *err =
             lg_snapshot_stats(session->snapshot, session->clr, &session->stats, &session->walk);
         session->has_stats = !err;

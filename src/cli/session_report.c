@@ -53,7 +53,7 @@ struct lg_report_target lg_session_about(const struct lg_session *session, char 
         const struct lg_clr_info *info = lg_clr_info(clr);
         about.runtime = info->version;
         about.provider = info->provider;
-        about.gc = info->server ? "server" : "workstation";
+        about.gc = info->is_bare ? NULL : info->server ? "server" : "workstation";
     }
     return about;
 }

@@ -121,9 +121,14 @@ static bool any_segment(struct lg_clr *clr, const struct lg_walk_filter *filter)
 
 static struct lg_error *check_filter(struct lg_clr *clr, const struct lg_walk_filter *filter)
 {
-    uint32_t heaps = lg_clr_info(clr)->heap_count;
+    const struct lg_clr_info *info = lg_clr_info(clr);
+    uint32_t heaps = info->heap_count;
     if (!lg_filter_is_set(filter))
         return NULL;
+    if (filter->generations && info->no_generations)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "this .gcdump does not hold generations");
+    if (info->is_bare && (filter->heap || filter->segment))
+        return lg_error_new(LG_ERR_UNSUPPORTED, "a .gcdump does not hold the heaps of the runtime");
     if (filter->heap > heaps)
         return lg_error_new(LG_ERR_NOT_FOUND, "no GC heap with index of %" PRIu32 ": there are %" PRIu32,
                             filter->heap - 1, heaps);

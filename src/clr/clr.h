@@ -56,6 +56,8 @@ struct lg_clr_info {
     // A core may hold the runtime and not its objects: why they cannot be read, and what would have kept
     // them. Then segments may be missing too. NULL: they are there.
     const char *heap_missing;
+    bool is_bare;        // A graph alone (.gcdump): nothing is known of fields, and nothing above is.
+    bool no_generations; // Generations are not known: all objects are told as of gen2.
     uint64_t free_mt, string_mt, object_mt, object_array_mt;
     uint64_t mt_mask; // AND with the first word of an object: the GC borrows its low bits
 };

@@ -97,6 +97,11 @@ enum lg_link lg_label_at(const struct lg_heap_graph *graph, const struct lg_obje
                          uint64_t offset, bool any, char *buf, size_t size)
 {
     struct lg_clr *clr = lg_heap_clr(graph->heap);
+    if (lg_clr_info(clr)->is_bare) { // Where in the object it lay was not told.
+        bool is_element = from->type->flags & LG_TYPE_ARRAY;
+        snprintf(buf, size, "%s", is_element ? "[]" : "?");
+        return is_element ? LG_LINK_ELEMENT : LG_LINK_FIELD;
+    }
     const struct lg_static *slot = lg_clr_static_at(clr, from->address + offset);
     buf[0] = 0;
     if (slot && lg_static_is_collectible(clr, slot)) { // What an array of statics holds has names.
@@ -139,8 +144,9 @@ bool lg_edge_label(const struct lg_heap_graph *graph, const struct lg_object *fr
     for (size_t i = 0; i < graph->dependents.len; i++) {
         const struct lg_handle *handle = &graph->dependents.at[i];
         if (handle->object == from->address && handle->secondary == to) {
-            *link_ret = LG_LINK_DEPENDENT;
-            snprintf(buf, size, "dependent handle");
+            bool is_bare = lg_clr_info(clr)->is_bare;
+            *link_ret = is_bare ? LG_LINK_FIELD : LG_LINK_DEPENDENT;
+            snprintf(buf, size, "%s", is_bare ? "?" : "dependent handle");
             return true;
         }
     }

@@ -258,7 +258,7 @@ const struct lg_type *lg_retention_type(const struct lg_retention *retention, ui
 }
 
 // What each takes itself: what it retains without what its children do. NULL when out of memory.
-static uint64_t *own_sizes(const struct lg_retention *retention)
+uint64_t *lg_retention_own_sizes(const struct lg_retention *retention)
 {
     uint32_t count = retention->tree->count;
     uint64_t *own = lg_pages_alloc(count, sizeof(*own));
@@ -347,7 +347,7 @@ static struct lg_error *group(const struct lg_retention *retention, const uint32
         .by_node = by_node,
         .groups = groups,
         .inside = calloc(key_count + 1u, sizeof(*grouping.inside)),
-        .own = own_sizes(retention),
+        .own = lg_retention_own_sizes(retention),
     };
     memset(groups, 0, key_count * sizeof(*groups));
     if (!grouping.inside || !grouping.own)
@@ -395,7 +395,7 @@ struct lg_error *lg_retained_set(const struct lg_retention *retention, const str
                                  struct lg_retained_group *ret)
 {
     _cleanup_(lg_paths_freep) struct lg_paths *without = NULL;
-    uint64_t *own = own_sizes(retention);
+    uint64_t *own = lg_retention_own_sizes(retention);
     struct lg_error *err = own ? search_without(reach, roots, in_set, &without) : &lg_no_memory;
     *ret = (struct lg_retained_group){ 0 };
     for (uint32_t i = 1; i < retention->tree->count && !err; i++) {

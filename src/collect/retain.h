@@ -46,6 +46,10 @@ const struct lg_owner *lg_retention_owner(const struct lg_retention *retention, 
 uint64_t lg_retention_address(const struct lg_retention *retention, uint32_t number);
 const struct lg_type *lg_retention_type(const struct lg_retention *retention, uint32_t number);
 
+// The size of each number itself, 0 of what is no object. [tree->count] in pages (util/pages.h), for the
+// caller to free; NULL when out of memory.
+uint64_t *lg_retention_own_sizes(const struct lg_retention *retention);
+
 // By a key of each type (key[lg_type.id] < key_count): how many live objects have it, their own size,
 // and what they retain together as far as the tree tells: of objects of one key within each other's
 // subtree only the topmost counts. (What a *set* retains is more: lg_retained_set.)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "snapshot/checksum.h"
+#include "util/new_file.h"
 
 const char *lg_chunk_name(uint32_t id, char buf[5])
 {
@@ -41,51 +42,23 @@ void lg_bytes_varint(struct lg_bytes *bytes, uint64_t value)
 // ---- writing ----
 
 struct lg_chunk_writer {
-    char *path, *temporary; // temporary: NULL when there is none any more
-    FILE *file;
-    uint64_t offset;
+    struct lg_new_file *file;
     LG_VEC(struct lg_chunk) chunks;
 };
-
-static struct lg_error *put(struct lg_chunk_writer *writer, const void *bytes, size_t len)
-{
-    if (len > 0 && fwrite(bytes, 1, len, writer->file) != len)
-        return lg_error_os(errno, "writing '%s'", writer->path);
-    writer->offset += len;
-    return NULL;
-}
 
 static struct lg_error *pad(struct lg_chunk_writer *writer)
 {
     static const uint8_t zeros[8];
-    return put(writer, zeros, -writer->offset & 7);
+    return lg_new_file_put(writer->file, zeros, -writer->file->size & 7);
 }
 
 struct lg_error *lg_chunk_writer_new(const char *path, struct lg_chunk_writer **ret)
 {
-    _cleanup_(lg_chunk_writer_freep) struct lg_chunk_writer *writer = calloc(1, sizeof(*writer));
-    struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) // As root, /dev/null would be gone.
-        return lg_error_new(LG_ERR_USAGE, "'%s' is no regular file, so none can take its place", path);
-    char *real = realpath(path, NULL); // A link stays one.
-    if (!writer || !(writer->path = real ? real : strdup(path)))
-        return &lg_no_memory;
-    _cleanup_free_ char *temporary = NULL;
-    if (asprintf(&temporary, "%s.XXXXXX", writer->path) < 0) {
-        temporary = NULL;
-        return &lg_no_memory;
-    }
-    int fd = mkostemp(temporary, O_CLOEXEC); // Mode 0600: what is in a heap is nobody else's business.
-    if (fd < 0)
-        return lg_error_os(errno, "create '%s'", path);
-    writer->temporary = lg_steal(temporary);
-    writer->file = fdopen(fd, "w");
-    if (!writer->file) {
-        close(fd);
-        return lg_error_os(errno, "create '%s'", path);
-    }
     static const uint8_t header[LG_CHUNKS_HEADER];
-    struct lg_error *err = put(writer, header, sizeof(header));
+    _cleanup_(lg_chunk_writer_freep) struct lg_chunk_writer *writer = calloc(1, sizeof(*writer));
+    struct lg_error *err = writer ? lg_new_file_create(path, &writer->file) : &lg_no_memory;
+    if (!err)
+        err = lg_new_file_put(writer->file, header, sizeof(header));
     if (!err)
         *ret = lg_steal(writer);
     return err;
@@ -95,20 +68,15 @@ void lg_chunk_writer_free(struct lg_chunk_writer *writer)
 {
     if (!writer)
         return;
-    if (writer->file)
-        fclose(writer->file);
-    if (writer->temporary)
-        unlink(writer->temporary);
+    lg_new_file_free(writer->file);
     lg_vec_free(&writer->chunks);
-    free(writer->temporary);
-    free(writer->path);
     free(writer);
 }
 
 struct lg_error *lg_chunk_writer_begin(struct lg_chunk_writer *writer, uint32_t id)
 {
     struct lg_error *err = pad(writer);
-    struct lg_chunk chunk = { .id = id, .offset = writer->offset };
+    struct lg_chunk chunk = { .id = id, .offset = writer->file->size };
     if (!err && !lg_vec_push(&writer->chunks, chunk))
         err = &lg_no_memory;
     return err;
@@ -117,7 +85,7 @@ struct lg_error *lg_chunk_writer_begin(struct lg_chunk_writer *writer, uint32_t 
 struct lg_error *lg_chunk_writer_append(struct lg_chunk_writer *writer, const void *bytes, size_t len)
 {
     writer->chunks.at[writer->chunks.len - 1].size += len;
-    return put(writer, bytes, len);
+    return lg_new_file_put(writer->file, bytes, len);
 }
 
 struct lg_error *lg_chunk_writer_add(struct lg_chunk_writer *writer, uint32_t id,
@@ -155,7 +123,7 @@ static struct lg_error *put_table(struct lg_chunk_writer *writer, uint64_t *chec
     }
     size_t len = writer->chunks.len * LG_CHUNKS_ENTRY;
     *checksum_ret = lg_checksum(table, len);
-    return put(writer, table, len);
+    return lg_new_file_put(writer->file, table, len);
 }
 
 static struct lg_error *put_header(struct lg_chunk_writer *writer, uint64_t table, uint64_t checksum)
@@ -163,12 +131,13 @@ static struct lg_error *put_header(struct lg_chunk_writer *writer, uint64_t tabl
     uint8_t header[LG_CHUNKS_HEADER] = LG_CHUNKS_MAGIC;
     put_u32(header + 8, LG_CHUNKS_VERSION);
     put_u32(header + 12, (uint32_t)writer->chunks.len);
-    put_u64(header + 16, writer->offset);
+    put_u64(header + 16, writer->file->size);
     put_u64(header + 24, table);
     put_u64(header + 32, checksum);
     put_u64(header + 40, lg_checksum(header, 40));
-    if (fseek(writer->file, 0, SEEK_SET) != 0 || fwrite(header, sizeof(header), 1, writer->file) != 1)
-        return lg_error_os(errno, "writing '%s'", writer->path);
+    FILE *file = writer->file->file;
+    if (fseek(file, 0, SEEK_SET) != 0 || fwrite(header, sizeof(header), 1, file) != 1)
+        return lg_error_os(errno, "writing '%s'", writer->file->path);
     return NULL;
 }
 
@@ -176,19 +145,15 @@ struct lg_error *lg_chunk_writer_finish(struct lg_chunk_writer *writer, uint64_t
 {
     uint64_t checksum = 0;
     struct lg_error *err = pad(writer);
-    uint64_t table = writer->offset;
+    uint64_t table = writer->file->size;
     if (!err)
         err = put_table(writer, &checksum);
     if (!err)
         err = put_header(writer, table, checksum);
-    if (err)
-        return err;
-    FILE *file = lg_steal(writer->file);
-    if (fclose(file) != 0 || rename(writer->temporary, writer->path) != 0)
-        return lg_error_os(errno, "writing '%s'", writer->path);
-    free(lg_steal(writer->temporary));
-    *size_ret = writer->offset;
-    return NULL;
+    if (!err)
+        err = lg_new_file_finish(writer->file);
+    *size_ret = writer->file->size;
+    return err;
 }
 
 // ---- reading ----
@@ -334,14 +299,13 @@ void lg_chunk_file_free(struct lg_chunk_file *file)
     free(file);
 }
 
-bool lg_chunk_file_is_one(const char *path)
+bool lg_file_begins(const char *path, const void *magic, size_t len)
 {
-    char magic[8];
+    char bytes[32];
     struct stat st;
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)
-           && read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic)
-           && memcmp(magic, LG_CHUNKS_MAGIC, sizeof(magic)) == 0;
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && len <= sizeof(bytes)
+           && read(fd, bytes, len) == (ssize_t)len && memcmp(bytes, magic, len) == 0;
 }
 
 static struct lg_error *find(const struct lg_chunk_file *file, uint32_t id, struct lg_chunk **ret)

@@ -71,8 +71,8 @@ struct lg_chunk_file {
     uint64_t size;
     LG_VEC(struct lg_chunk) chunks;
 };
-// Does a file begin as a snapshot does?
-bool lg_chunk_file_is_one(const char *path);
+// Does a file begin so?
+bool lg_file_begins(const char *path, const void *magic, size_t len);
 LG_MUST_CHECK struct lg_error *lg_chunk_file_open(const char *path, struct lg_chunk_file **ret);
 // The same of bytes in memory, which must outlive it; `name` is for errors.
 LG_MUST_CHECK struct lg_error *lg_chunk_file_of(const char *name, const void *bytes, size_t size,

@@ -1,9 +1,10 @@
 // Opening snapshots.
 #include "limits/limits.h"
 #include "picture/picture.h"
+#include "snapshot/gcdump_priv.h"
 #include "snapshot/snapshot_priv.h"
 
-static void close_snapshot(struct lg_target *target)
+void snapshot_close(struct lg_target *target)
 {
     struct lg_snapshot *snapshot = (struct lg_snapshot *)target;
     lg_stored_deinit(&snapshot->stored);
@@ -23,6 +24,7 @@ static void close_snapshot(struct lg_target *target)
     }
     lg_vec_free(&snapshot->summary.rows);
     lg_arena_free(&snapshot->arena);
+    dump_free(snapshot->dump);
     lg_chunk_file_free(snapshot->file);
     lg_vec_free(&snapshot->images);
     free(snapshot);
@@ -30,7 +32,7 @@ static void close_snapshot(struct lg_target *target)
 
 static const struct lg_target_ops ops = { .read = snapshot_read,
                                           .knows = snapshot_knows,
-                                          .close = close_snapshot };
+                                          .close = snapshot_close };
 
 static struct lg_error *makes_no_sense(const struct lg_snapshot *snapshot, const char *chunk)
 {
@@ -211,18 +213,25 @@ static struct lg_error *read_all(struct lg_snapshot *snapshot)
     return err;
 }
 
+struct lg_error *snapshot_new(struct lg_snapshot **ret)
+{
+    struct lg_snapshot *snapshot = *ret = calloc(1, sizeof(*snapshot));
+    for (int i = 0; snapshot && i < CACHED; i++)
+        pthread_mutex_init(&snapshot->cached[i].lock, NULL);
+    return snapshot ? NULL : &lg_no_memory;
+}
+
 static struct lg_error *open_file(struct lg_chunk_file *file, struct lg_snapshot **ret)
 {
-    struct lg_snapshot *snapshot = calloc(1, sizeof(*snapshot));
-    if (!snapshot) {
+    struct lg_snapshot *snapshot;
+    struct lg_error *err = snapshot_new(&snapshot);
+    if (err) {
         lg_chunk_file_free(file);
-        return &lg_no_memory;
+        return err;
     }
     snapshot->file = file;
     snapshot->target.ops = &ops;
-    for (int i = 0; i < CACHED; i++)
-        pthread_mutex_init(&snapshot->cached[i].lock, NULL);
-    struct lg_error *err = read_all(snapshot);
+    err = read_all(snapshot);
     if (err)
         lg_target_free(&snapshot->target);
     else
@@ -232,12 +241,15 @@ static struct lg_error *open_file(struct lg_chunk_file *file, struct lg_snapshot
 
 bool lg_snapshot_is_one(const char *path)
 {
-    return lg_chunk_file_is_one(path);
+    return lg_file_begins(path, LG_CHUNKS_MAGIC, sizeof(LG_CHUNKS_MAGIC) - 1)
+           || lg_file_begins(path, LG_GCDUMP_MAGIC, sizeof(LG_GCDUMP_MAGIC) - 1);
 }
 
 struct lg_error *lg_snapshot_open(const char *path, struct lg_snapshot **ret)
 {
     struct lg_chunk_file *file;
+    if (lg_file_begins(path, LG_GCDUMP_MAGIC, sizeof(LG_GCDUMP_MAGIC) - 1))
+        return snapshot_open_gcdump(path, ret);
     struct lg_error *err = lg_chunk_file_open(path, &file);
     return err ? err : open_file(file, ret);
 }
@@ -246,6 +258,9 @@ struct lg_error *lg_snapshot_of(const char *name, const void *bytes, size_t size
                                 struct lg_snapshot **ret)
 {
     struct lg_chunk_file *file;
+    size_t len = sizeof(LG_GCDUMP_MAGIC) - 1;
+    if (size >= len && memcmp(bytes, LG_GCDUMP_MAGIC, len) == 0)
+        return snapshot_of_gcdump(name, bytes, size, NULL, ret);
     struct lg_error *err = lg_chunk_file_of(name, bytes, size, &file);
     return err ? err : open_file(file, ret);
 }
@@ -269,11 +284,16 @@ const struct lg_snapshot_about *lg_snapshot_about(const struct lg_snapshot *snap
 
 bool lg_snapshot_chunk(const struct lg_snapshot *snapshot, size_t i, char name[5], uint64_t *size_ret)
 {
-    if (i >= snapshot->file->chunks.len)
+    if (!snapshot->file || i >= snapshot->file->chunks.len)
         return false;
     lg_chunk_name(snapshot->file->chunks.at[i].id, name);
     *size_ret = snapshot->file->chunks.at[i].size;
     return true;
+}
+
+bool lg_snapshot_has_findings(const struct lg_snapshot *snapshot)
+{
+    return snapshot && !snapshot->dump;
 }
 
 struct lg_error *lg_snapshot_stats(struct lg_snapshot *snapshot, struct lg_clr *clr,
@@ -296,6 +316,8 @@ struct lg_error *lg_snapshot_stats(struct lg_snapshot *snapshot, struct lg_clr *
 struct lg_error *lg_snapshot_roots(struct lg_snapshot *snapshot, struct lg_clr *clr,
                                    struct lg_roots **ret)
 {
+    if (snapshot->dump)
+        return dump_roots(snapshot->dump, ret);
     _cleanup_(lg_roots_freep) struct lg_roots *roots = calloc(1, sizeof(*roots));
     struct roots_io io = { .roots = roots };
     struct lg_error *err = roots ? lg_clr_threads(clr, &io.threads, &io.thread_count) : &lg_no_memory;
@@ -309,6 +331,9 @@ struct lg_error *lg_snapshot_roots(struct lg_snapshot *snapshot, struct lg_clr *
 
 struct lg_error *lg_snapshot_summary(struct lg_snapshot *snapshot, const struct lg_summary **ret)
 {
+    *ret = NULL;
+    if (snapshot->dump)
+        return NULL;
     struct lg_error *err = snapshot->has_summary
                                ? NULL
                                : lg_table_read(snapshot->file, CHUNK_RETA, &snapshot->arena,
@@ -318,9 +343,16 @@ struct lg_error *lg_snapshot_summary(struct lg_snapshot *snapshot, const struct 
     return err;
 }
 
+static struct lg_error *beyond_graph(const char *what)
+{
+    return lg_error_new(LG_ERR_UNSUPPORTED, "a .gcdump does not hold %s", what);
+}
+
 // Each time anew: whoever asks may change it.
 struct lg_error *lg_snapshot_picture(struct lg_snapshot *snapshot, struct lg_picture **ret)
 {
+    if (snapshot->dump)
+        return beyond_graph("the memory picture of its process");
     uint64_t budget = 3 * snapshot->file->size;
     _cleanup_(lg_picture_freep) struct lg_picture *picture = calloc(1, sizeof(*picture));
     struct picture_io io = { .picture = picture };
@@ -338,6 +370,8 @@ struct lg_error *lg_snapshot_picture(struct lg_snapshot *snapshot, struct lg_pic
 
 struct lg_error *lg_snapshot_limits(struct lg_snapshot *snapshot, struct lg_limits *ret)
 {
+    if (snapshot->dump)
+        return beyond_graph("what bounds its process");
     uint64_t budget = 3 * snapshot->file->size;
     struct lg_limits limits = { .arena = { NULL } };
     struct limits_io io = { .limits = &limits };
@@ -355,6 +389,8 @@ struct lg_error *lg_snapshot_limits(struct lg_snapshot *snapshot, struct lg_limi
 
 struct lg_error *lg_snapshot_dac(struct lg_snapshot *snapshot, const char **path_ret)
 {
+    if (snapshot->dump)
+        return beyond_graph("stacks");
     struct frames *frames = &snapshot->frames;
     struct lg_error *err = snapshot->has_frames
                                ? NULL
@@ -404,7 +440,7 @@ struct lg_error *lg_snapshot_check(struct lg_snapshot *snapshot)
 {
     _cleanup_free_ uint8_t *bytes = malloc(LG_PAGE_SIZE);
     struct lg_error *err = bytes ? NULL : &lg_no_memory;
-    for (size_t i = 0; i < snapshot->file->chunks.len && !err; i++)
+    for (size_t i = 0; snapshot->file && i < snapshot->file->chunks.len && !err; i++)
         err = check_chunk(snapshot, snapshot->file->chunks.at[i].id);
     for (size_t i = 0; i < snapshot->runs.len && !err; i++) {
         const struct run *run = &snapshot->runs.at[i];

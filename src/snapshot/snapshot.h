@@ -61,6 +61,7 @@ LG_MUST_CHECK struct lg_error *lg_snapshot_write(const struct lg_snapshot_source
 // ---- reading ----
 
 struct lg_snapshot;
+// One of ours, or a .gcdump.
 bool lg_snapshot_is_one(const char *path);
 LG_MUST_CHECK struct lg_error *lg_snapshot_open(const char *path, struct lg_snapshot **ret);
 // The same of bytes in memory, which must outlive it.
@@ -71,13 +72,15 @@ struct lg_target *lg_snapshot_target(struct lg_snapshot *snapshot);
 // Its runtime, once: for the caller to free.
 LG_MUST_CHECK struct lg_error *lg_snapshot_clr(struct lg_snapshot *snapshot, struct lg_clr **ret);
 
+// Whether the histogram and what retains most lie in it: not in a .gcdump, nor in NULL.
+bool lg_snapshot_has_findings(const struct lg_snapshot *snapshot);
 LG_MUST_CHECK struct lg_error *lg_snapshot_stats(struct lg_snapshot *snapshot, struct lg_clr *clr,
                                                  struct lg_type_stats *ret,
                                                  struct lg_walk_result *walk_ret);
 // Names are the snapshot's.
 LG_MUST_CHECK struct lg_error *lg_snapshot_roots(struct lg_snapshot *snapshot, struct lg_clr *clr,
                                                  struct lg_roots **ret);
-// Borrowed.
+// Borrowed; NULL: there is none.
 LG_MUST_CHECK struct lg_error *lg_snapshot_summary(struct lg_snapshot *snapshot,
                                                    const struct lg_summary **ret);
 
@@ -98,6 +101,8 @@ struct lg_snapshot_about {
     int pid;
     const char *path;
     struct timespec taken;
+    bool is_gcdump;  // A bare graph: there are no findings in it, and no chunks.
+    const char *log; // What its writer had to say; of a .gcdump.
     bool has_contents;
     struct lg_snapshot_figures figures; // size: of the file as it is
 };

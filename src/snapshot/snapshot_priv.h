@@ -171,7 +171,8 @@ struct run {
 
 struct lg_snapshot {
     struct lg_target target;
-    struct lg_chunk_file *file;
+    struct lg_chunk_file *file; // NULL: it is a .gcdump
+    struct gcdump *dump;        // gcdump_priv.h; NULL: it is a file of ours
     struct lg_arena arena;
     uint64_t budget;
     struct about_io about;
@@ -193,9 +194,18 @@ struct lg_snapshot {
     struct lg_summary summary;
     bool has_summary;
 };
+LG_MUST_CHECK struct lg_error *snapshot_new(struct lg_snapshot **ret);
+void snapshot_close(struct lg_target *target);
 size_t snapshot_read(struct lg_target *target, uint64_t address, void *buf, size_t len); // read.c
 bool snapshot_knows(struct lg_target *target, uint64_t address, size_t len);
 // Decodes a page that is not in the cache; remembers the first that is damaged.
 bool snapshot_decode(struct lg_snapshot *snapshot, const struct run *run, uint64_t page, uint8_t *bytes);
+
+// ---- gcdump_open.c ----
+
+LG_MUST_CHECK struct lg_error *snapshot_open_gcdump(const char *path, struct lg_snapshot **ret);
+// The same of bytes in memory; `owned`: the same, to be freed with it, after an error too; or NULL.
+LG_MUST_CHECK struct lg_error *snapshot_of_gcdump(const char *name, const void *bytes, size_t size,
+                                                  void *owned, struct lg_snapshot **ret);
 
 #endif
