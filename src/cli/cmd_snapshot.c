@@ -16,6 +16,7 @@ struct format {
 };
 static const struct format formats[] = {
     { ".gcdump", lg_export_gcdump },
+    { ".pb.gz", lg_export_pprof },
 };
 
 static const struct format *format_of(const char *path)
@@ -243,6 +244,7 @@ static const char details[] =
     "\n"
     "A FILE that ends in .gcdump becomes one that PerfView and Visual Studio open: what is alive, its\n"
     "references and roots. Such files, of dotnet-gcdump too, are targets as well (docs/exports.md).\n"
+    "One that ends in .pb.gz becomes a heap profile for pprof, by dominator path.\n"
     "\n"
     "  $ linger snapshot 4711 -o before.snap\n"
     "  before.snap: 582,288 bytes; 53,934 objects, 56,866 references";

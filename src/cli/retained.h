@@ -51,9 +51,6 @@ static inline void lg_top_deinit(struct lg_top *top)
     lg_vec_free(&top->kept);
 }
 
-// "static App.Cache.s_orders", "thread 1a2c", "pinned handles"; owned, NULL when out of memory.
-char *lg_owner_label(const struct lg_owner *owner);
-
 // What retains most, as `retained` without options has it, for a snapshot to hold.
 LG_MUST_CHECK struct lg_error *lg_retained_summarise(struct lg_session *session, struct lg_arena *arena,
                                                      struct lg_summary *ret);

@@ -40,6 +40,9 @@ lg_retention_find(const struct lg_reach *reach, const struct lg_roots *roots, st
 void lg_retention_free(struct lg_retention *retention); // NULL is allowed
 LG_DEFINE_FREEP(lg_retention)
 
+// "static App.Cache.s_orders", "thread 1a2c", "pinned handles"; owned, NULL when out of memory.
+char *lg_owner_label(const struct lg_owner *owner);
+
 // The owner that a number stands for; NULL: it stands for an object, or is the virtual root.
 const struct lg_owner *lg_retention_owner(const struct lg_retention *retention, uint32_t number);
 // The object that a number stands for; 0: for none.

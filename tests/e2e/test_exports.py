@@ -1,10 +1,12 @@
 """The object graph in files of others: what is in them is what linger says of the target that they were written from."""
+import gzip
 import resource
 import signal
 
 import pytest
 
 from gcdump import Dump
+from pprof import Profile
 
 HEAPS = [("Roots", "workstation"), ("Types", "server"), ("Plugins", "segments")]
 heaps = pytest.mark.parametrize("name, mode", HEAPS, ids=[f"{name}-{mode}" for name, mode in HEAPS])
@@ -100,7 +102,26 @@ def test_what_a_gcdump_lacks_is_refused_by_name(lab):
     assert not (lab.folder / "x.gcdump").exists()
 
 
-@pytest.mark.parametrize("ending", [".gcdump"])
+# ---- .pb.gz ----
+
+@heaps
+def test_a_profile_sums_up_to_what_is_retained(lab, name, mode):
+    path, report = export(lab, name, mode, ".pb.gz")
+    profile, core = Profile(path), lab.core(name, mode)
+    assert profile.types == [("inuse_objects", "count"), ("inuse_space", "bytes")] and profile.default == "inuse_space"
+    assert profile.below() == [report["objects"], report["bytes"]]
+    assert len({path for path, _ in profile.samples}) == len(profile.samples) > 50
+    owners = [row for row in lab.report(core, "retained -by root -top 0")["owners"] if row["retained"]]
+    assert len(owners) > 5
+    for row in owners:
+        assert profile.below(row["held_by"]) == [row["objects"], row["retained"]], row
+    types = {}
+    for path, (count, size) in profile.samples:
+        types[path[-1]] = tuple(map(sum, zip(types.get(path[-1], (0, 0)), (count, size))))
+    assert types == sums(live_types(lab, core))
+
+
+@pytest.mark.parametrize("ending", [".gcdump", ".pb.gz"])
 def test_the_same_heap_gives_the_same_bytes(lab, ending):
     path, _ = export(lab, "Roots", "workstation", ending)
     again = lab.folder / f"same{ending}"
@@ -108,7 +129,7 @@ def test_the_same_heap_gives_the_same_bytes(lab, ending):
     assert again.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("ending", [".gcdump"])
+@pytest.mark.parametrize("ending", [".gcdump", ".pb.gz"])
 def test_what_cannot_be_written_leaves_what_was_there(lab, tmp_path, ending):
     def little_room():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -121,10 +142,10 @@ def test_what_cannot_be_written_leaves_what_was_there(lab, tmp_path, ending):
     assert [p.name for p in tmp_path.iterdir()] == [there.name]
 
 
-@pytest.mark.parametrize("ending", [".gcdump"])
+@pytest.mark.parametrize("ending", [".gcdump", ".pb.gz"])
 def test_no_string_of_the_process_is_in_an_export(lab, ending):
     path, _ = export(lab, "Types", "server", ending)
-    data = path.read_bytes()
+    data = path.read_bytes() if ending != ".pb.gz" else gzip.decompress(path.read_bytes())
     strings = [row["text"] for row in lab.report(lab.core("Types", "server"), "dumpheap -strings")["strings"]]
     strings = [text for text in strings if text and len(text) >= 8 and " " in text and "<" not in text]  # Names may be in it.
     assert len(strings) > 10
