@@ -187,6 +187,8 @@ static class Program
 
     static void Leak(int rounds)
     {
+        if (GCSettings.LatencyMode == GCLatencyMode.NoGCRegion)
+            GC.EndNoGCRegion();
         var threads = new Thread[3];
         for (int i = 0; i < threads.Length; i++)
             (threads[i] = new Thread(Worker) { Name = "Worker" }).Start();
@@ -202,6 +204,7 @@ static class Program
         foreach (var thread in threads)
             thread.Join();
         counts[(int)Place.StaticInitialiser] = Initialised.Items.Length;
+        GC.TryStartNoGCRegion(8 << 20); // From now on nothing moves.
     }
 
     static string Truth()

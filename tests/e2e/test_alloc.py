@@ -1,0 +1,165 @@
+"""`alloc`: every survivor was made where linger says, by what the object itself says.
+
+An app makes objects at known sites, on command, with collections of every kind in between; each object of the class `Planted` has
+the number of its site in its first field. Afterwards nothing moves any more, so that field can be read where linger says
+that the object is."""
+import json
+import math
+import re
+import signal
+import subprocess
+
+import pytest
+
+import lab as lab_module
+from test_schema import check as validate
+
+PLACES = ["", "Constructor", "Factory", "Async", "Generic", "GenericOther", "Lambda", "StaticInitialiser", "Threads", "Local", "Iterator"]
+# The innermost frames of each site; the caller stands there where the compiler put one into the other.
+METHODS = {
+    "Constructor": r"Holder\.\.ctor",
+    "Factory": r"OrderFactory\.Create",
+    "Async": r"async OrderService\.Submit",
+    "Generic": r"Generic<System\.__Canon>\.Make",
+    "GenericOther": r"Generic<System\.Int32>\.Make",
+    "Lambda": r"Program\.<lambda in Leak>",
+    "StaticInitialiser": r"Initialised\.Fill",
+    "Threads": r"Program\.Worker",
+    "Local": r"Program\.<Local in Round>",
+    "Iterator": r"iterator Program\.Several|Program\.Round",
+}
+ROUNDS = 8
+
+
+class Sites:
+    """The app, and linger that follows it."""
+
+    def __init__(self, lab, name, mode):
+        self.lab = lab
+        environment = lab_module.clean_environment(lab_module.MODES[mode])
+        self.app = subprocess.Popen([str(lab.program(name))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        assert self.app.stdout.readline() == f"ready {self.app.pid}\n"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.app.kill()
+        self.app.wait()
+        self.app.stdin.close()
+        self.app.stdout.close()
+
+    def ask(self, line):
+        self.app.stdin.write(line + "\n")
+        self.app.stdin.flush()
+        return self.app.stdout.readline()
+
+    def follow(self, *options):
+        linger = subprocess.Popen([str(self.lab.linger_program), "alloc", str(self.app.pid), "--json", "-top", "0", *options],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        said = linger.stderr.readline()
+        assert said.startswith(f"following {self.app.pid}"), said + linger.communicate()[1]
+        return linger
+
+    def site_of(self, address):
+        with open(f"/proc/{self.app.pid}/mem", "rb", 0) as memory:
+            memory.seek(int(address, 16) + 8)
+            return PLACES[int.from_bytes(memory.read(8), "little")]
+
+
+def end(linger):
+    linger.send_signal(signal.SIGINT)
+    out, err = linger.communicate(timeout=300)
+    assert linger.returncode == 0, err
+    report = json.loads(out)
+    validate(report)
+    return report
+
+
+def check_planted(sites, report):
+    found = set()
+    for survivor in report["survivors"]:
+        row = report["sites"][survivor["site"]]
+        if row["type"] != "Planted":
+            continue
+        place = sites.site_of(survivor["address"])
+        assert re.match(METHODS[place], row["stack"][0]["method"]), (place, row["stack"][:3], survivor)
+        assert row["stack"][0]["module"] == "Sites.dll"
+        found.add(place)
+    return found
+
+
+def others(report, kind):
+    """Innermost methods of the app at the sites of a type."""
+    return {next(frame["method"] for frame in row["stack"] if frame["module"] == "Sites.dll") for row in report["sites"]
+            if row["type"] == kind and row["survivors"] and any(frame["module"] == "Sites.dll" for frame in row["stack"])}
+
+
+def made(report, kind):
+    """Estimate of how many objects of a type were made, with its deviation; every sample stands for one over its share."""
+    rows = [row for row in report["sites"] if row["type"] == kind]
+    return sum(row["made_count"] for row in rows), sum(row["samples"] for row in rows)
+
+
+@pytest.mark.parametrize("name, mode", [("Sites", "workstation"), ("Sites", "server"), ("Sites@9", "workstation"), ("Sites@8", "workstation")])
+def test_survivors_were_made_where_they_say(lab, name, mode):
+    with Sites(lab, name, mode) as sites:
+        linger = sites.follow("-all")
+        assert sites.ask(f"leak {ROUNDS}") == "leaked\n"
+        report = end(linger)
+        assert report["ended_by"] == "an interrupt"
+        assert report["sampling"] == ("AllocationSampled" if name == "Sites" else "AllocationTick")
+        assert report["lost_events"] == report["unplaced"] == report["unknown_frames"] == 0
+        assert report["gcs"] >= ROUNDS and report["moved"] > 0
+        assert report["tracked"] >= report["confirmed"] >= 0.99 * report["tracked"]
+        found = check_planted(sites, report)
+        assert "StaticInitialiser" in found and len(found) >= 3
+        assert others(report, "System.Byte[]") <= {"Program.SmallArray", "Program.Round"}
+        assert "Program.LargeObject" in others(report, "System.Int32[]") | {"Program.LargeObject" if "System.Int32[]" not in
+                                                                            {row["type"] for row in report["sites"]} else ""}
+        holders = {row["holder"] for row in report["sites"] if row["type"] == "Planted" and row["survivors"]}
+        assert holders <= {"static Program.kept -> List items", "static Initialised.Items -> Planted[] items"}
+        truth = json.loads(sites.ask("truth"))
+        total = sum(truth[place] for place in PLACES[1:])
+        count = sum(row["count"] for row in report["sites"] if row["type"] == "Planted")
+        assert 0 < count < 3 * total
+        # By chance: six deviations, once in 500 million runs.
+        if report["sampling"] == "AllocationSampled":
+            estimate, samples = made(report, "System.Byte[]")
+            exact = ROUNDS * 800 * 201  # Garbage() and SmallArray()
+            assert abs(estimate / exact - 1) < 6 * 1.3 / math.sqrt(samples)
+
+
+def test_a_target_that_ends_tells_what_was_made_and_no_survivors(lab):
+    with Sites(lab, "Sites", "workstation") as sites:
+        linger = sites.follow()
+        assert sites.ask("leak 2") == "leaked\n"
+        sites.app.kill()
+        out, err = linger.communicate(timeout=300)
+        report = json.loads(out)
+        validate(report)
+        assert report["ended_by"] == "the end of the session" and report["survivors"] == []
+        assert any("which objects are alive is unknown" in sentence for sentence in report["incomplete"])
+        assert all(row["survivors"] is None for row in report["sites"])
+
+
+def test_a_recorded_file_tells_what_was_made(lab, tmp_path):
+    file, folded, speedscope = tmp_path / "x.nettrace", tmp_path / "x.folded", tmp_path / "x.speedscope.json"
+    with Sites(lab, "Sites", "workstation") as sites:
+        linger = sites.follow("-o", str(file), "-all", "-by", "type")
+        assert sites.ask("leak 2") == "leaked\n"
+        live = end(linger)
+    for out in folded, speedscope:
+        done = subprocess.run([str(lab.linger_program), "alloc", str(file), "--json", "-top", "0", "-by", "type", "-o", str(out)],
+                              stdout=subprocess.PIPE, text=True, check=True)
+    report = json.loads(done.stdout)
+    validate(report)
+    assert report["samples"] == live["samples"] and report["gcs"] == live["gcs"] and report["target"] is None
+    weights = {line.rsplit(";", 1)[1].rsplit(" ", 1)[0]: 0 for line in folded.read_text().splitlines()}
+    for line in folded.read_text().splitlines():
+        stack, weight = line.rsplit(" ", 1)
+        weights[stack.rsplit(";", 1)[1]] += float(weight)
+    assert weights["Planted"] == pytest.approx(next(row["made_bytes"] for row in report["sites"] if row["type"] == "Planted"), abs=len(weights) + 100)
+    profile = json.loads(speedscope.read_text())
+    assert sum(profile["profiles"][0]["weights"]) == pytest.approx(sum(weights.values()), rel=1e-6)
+    assert all(index < len(profile["shared"]["frames"]) for sample in profile["profiles"][0]["samples"] for index in sample)
