@@ -12,12 +12,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/limits_report.h"
 #include "cli/retained.h"
 #include "cli/session.h"
-#include "snapshot/checksum.h"
-#include "snapshot/chunks.h"
+#include "limits/limits.h"
+#include "picture/picture.h"
 #include "snapshot/snapshot.h"
 #include "support/fake_objects.h"
+#include "support/snapshot_fix.h"
 #include "util/reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -56,7 +58,9 @@ static void make_original(void)
     char path[] = "/tmp/linger-fuzz-snapshot.XXXXXX";
     int fd = mkstemp(path);
     struct lg_session *session = lg_session_new();
-    struct lg_snapshot_source source = { .tool = "fuzz" };
+    struct lg_picture *picture = NULL;
+    struct lg_limits limits = { .arena = { NULL } };
+    struct lg_snapshot_source source = { .tool = "fuzz", .no_dac = "none", .limits = &limits };
     struct lg_snapshot_figures figures;
     struct lg_summary summary = { 0 };
     struct lg_arena arena = { 0 };
@@ -71,91 +75,41 @@ static void make_original(void)
     source.target = lg_session_target(session);
     source.heap = lg_session_heap(session);
     source.summary = &summary;
+    must_do(lg_session_picture(session, true, &picture));
+    must_do(lg_limits_of_session(session, &limits));
+    source.picture = picture;
     must_do(lg_snapshot_write(&source, path, &figures));
     load(path);
     unlink(path);
     lg_vec_free(&summary.rows);
+    lg_picture_free(picture);
+    lg_limits_deinit(&limits);
     lg_arena_free(&arena);
     lg_session_free(session);
 }
 
 // ---- edits ----
 
-static uint64_t get(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-static void put(uint8_t *at, uint64_t value)
-{
-    memcpy(at, &value, sizeof(value));
-}
-
-static uint8_t *entry(uint8_t *file, unsigned chunk)
-{
-    return file + get(file + 24) + chunk * LG_CHUNKS_ENTRY;
-}
-
-static uint8_t *find(uint8_t *file, uint32_t count, const char name[4])
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (memcmp(entry(file, i), name, 4) == 0)
-            return entry(file, i);
-    }
-    abort();
-}
-
-// Pages have checksums of their own, in PAGE.
-static void fix_pages(uint8_t *file, uint32_t count)
-{
-    uint8_t *pages = find(file, count, "PAGE"), *heap = find(file, count, "HEAP");
-    for (uint64_t at = 0; at + 40 <= get(pages + 16); at += 40) {
-        uint8_t *record = file + get(pages + 8) + at;
-        uint64_t offset = get(record), length = get(record + 8) & UINT32_MAX;
-        if (offset > get(heap + 16) || length > get(heap + 16) - offset)
-            continue;
-        uint32_t sum = (uint32_t)lg_checksum(file + get(heap + 8) + offset, length);
-        memcpy(record + 12, &sum, sizeof(sum));
-    }
-}
-
-static void fix(uint8_t *file)
-{
-    uint32_t count;
-    memcpy(&count, file + 12, sizeof(count));
-    fix_pages(file, count);
-    for (unsigned i = 0; i < count; i++) {
-        uint8_t *chunk = entry(file, i);
-        if (memcmp(chunk, "HEAP", 4) != 0)
-            put(chunk + 24, lg_checksum(file + get(chunk + 8), get(chunk + 16)));
-    }
-    put(file + 32, lg_checksum(entry(file, 0), count * (size_t)LG_CHUNKS_ENTRY));
-    put(file + 40, lg_checksum(file, 40));
-}
-
 static void edit(uint8_t *file, struct lg_reader *r)
 {
-    uint32_t count;
-    memcpy(&count, file + 12, sizeof(count));
+    uint32_t count = snapshot_chunk_count(file);
     while (lg_reader_left(r) >= 4) {
-        uint8_t *chunk = entry(file, lg_read_u8(r) % count);
-        uint64_t size = get(chunk + 16), offset = lg_read_u16(r), len = lg_read_u8(r);
+        uint8_t *chunk = snapshot_entry(file, lg_read_u8(r) % count);
+        uint64_t size = snapshot_get(chunk + 16), offset = lg_read_u16(r), len = lg_read_u8(r);
         offset = size ? offset % size : 0;
         len = len < lg_reader_left(r) ? len : lg_reader_left(r);
         const uint8_t *bytes = lg_read_bytes(r, len);
-        memcpy(file + get(chunk + 8) + offset, bytes, len < size - offset ? len : size - offset);
+        memcpy(file + snapshot_get(chunk + 8) + offset, bytes,
+               len < size - offset ? len : size - offset);
     }
 }
 
 // A chunk that is shorter than it was.
 static void shorten(uint8_t *file, uint8_t how)
 {
-    uint32_t count;
-    memcpy(&count, file + 12, sizeof(count));
-    uint8_t *chunk = entry(file, how / 2 % count);
-    put(chunk + 16, get(chunk + 16) / 2);
+    uint32_t count = snapshot_chunk_count(file);
+    uint8_t *chunk = snapshot_entry(file, how / 2 % count);
+    snapshot_put(chunk + 16, snapshot_get(chunk + 16) / 2);
 }
 
 // ---- asking ----
@@ -189,6 +143,9 @@ static struct lg_error *ask(struct lg_snapshot *snapshot, struct lg_clr *clr, st
     struct lg_roots *roots = NULL;
     struct lg_heap_graph *graph = NULL;
     const struct lg_summary *summary;
+    struct lg_picture *picture = NULL;
+    struct lg_limits limits = { .arena = { NULL } };
+    const char *dac;
     struct walked walked = { .heap = heap };
     struct lg_error *err = lg_heap_walk(heap, NULL, see, &walked, &walk);
     if (!err)
@@ -197,6 +154,15 @@ static struct lg_error *ask(struct lg_snapshot *snapshot, struct lg_clr *clr, st
         err = lg_snapshot_roots(snapshot, clr, &roots);
     if (!err)
         err = lg_snapshot_summary(snapshot, &summary);
+    lg_error_free(lg_snapshot_dac(snapshot, &dac));
+    lg_error_free(lg_snapshot_limits(snapshot, &limits));
+    lg_limits_deinit(&limits);
+    lg_error_free(lg_snapshot_picture(snapshot, &picture));
+    for (size_t i = 0; picture && i < picture->parts.len; i++) {
+        const struct lg_part *part = &picture->parts.at[i];
+        must(part->owner->name && picture->mappings.all.at[part->mapping].path);
+    }
+    lg_picture_free(picture);
     if (!err)
         err = lg_heap_graph_build(heap, &graph);
     if (!err)
@@ -240,7 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     edit(file, &r);
     if (how & 1)
         shorten(file, how);
-    fix(file);
+    snapshot_fix(file);
     struct lg_error *err = open_and_ask(file);
     must(size > 0 || !err); // Without edits it is a snapshot.
     lg_error_free(err);

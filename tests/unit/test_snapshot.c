@@ -6,12 +6,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "allocated.h"
+#include "cli/limits_report.h"
 #include "cli/retained.h"
 #include "cli/session.h"
-#include "snapshot/checksum.h"
-#include "snapshot/chunks.h"
-#include "snapshot/snapshot.h"
+#include "limits/limits.h"
+#include "picture/picture.h"
+#include "snapshot/snapshot_priv.h"
 #include "support/fake_objects.h"
+#include "support/snapshot_fix.h"
 
 struct file {
     uint8_t *bytes;
@@ -147,7 +150,11 @@ static struct lg_error *digest_session(struct lg_session *session, struct digest
 static struct digest write_snapshot(const char *path, unsigned flags, bool contents)
 {
     _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
-    struct lg_snapshot_source source = { .tool = "test", .contents = contents };
+    struct lg_picture *picture = NULL;
+    struct lg_limits limits = { .arena = { NULL } };
+    struct lg_snapshot_source source = {
+        .tool = "test", .contents = contents, .no_dac = "none", .limits = &limits
+    };
     struct lg_snapshot_figures figures;
     struct lg_summary summary = { 0 };
     struct lg_arena arena = { 0 };
@@ -161,11 +168,16 @@ static struct digest write_snapshot(const char *path, unsigned flags, bool conte
     source.target = lg_session_target(session);
     source.heap = lg_session_heap(session);
     source.summary = &summary;
+    assert_ok(lg_session_picture(session, !contents, &picture));
+    assert_ok(lg_limits_of_session(session, &limits));
+    source.picture = picture;
     assert_ok(lg_snapshot_write(&source, path, &figures));
     assert_int_equal(figures.objects, source.walk->objects);
     assert_int_equal(figures.references, source.graph->reversed->edge_count);
     assert_ok(digest_session(session, &digest)); // By now every type is known that the file has.
     lg_vec_free(&summary.rows);
+    lg_picture_free(picture);
+    lg_limits_deinit(&limits);
     lg_arena_free(&arena);
     return digest;
 }
@@ -261,17 +273,48 @@ static void only_a_file_is_replaced(void **state)
 
 // ---- damage ----
 
-// Opens bytes as a snapshot and asks everything: the same answer, or an error. Counts errors.
-static void same_or_error(const struct file *file, const struct digest *right, unsigned *errors)
+// Some of them each time, all on demand (tests/fuzz/README.md): the first are always the same.
+static int rounds(int all)
+{
+    return getenv("LINGER_ALL_DAMAGE") ? all : all / 5;
+}
+
+static struct lg_error *mix_surroundings(struct digest *digest, struct lg_snapshot *snapshot)
+{
+    struct lg_picture *picture = NULL;
+    struct lg_limits limits = { .arena = { NULL } };
+    const char *dac;
+    struct lg_error *err = lg_snapshot_picture(snapshot, &picture);
+    if (!err)
+        err = lg_snapshot_limits(snapshot, &limits);
+    for (size_t i = 0; picture && i < picture->parts.len; i++) {
+        mix(digest, picture->parts.at[i].sum.resident);
+        mix_text(digest, picture->parts.at[i].owner->name);
+        mix_text(digest, picture->mappings.all.at[picture->parts.at[i].mapping].path);
+    }
+    mix(digest, limits.settings.len);
+    lg_picture_free(picture);
+    lg_limits_deinit(&limits);
+    if (err)
+        return err;
+    err = lg_snapshot_dac(snapshot, &dac);
+    bool is_none = err && lg_error_kind(err) == LG_ERR_UNSUPPORTED; // As it was written.
+    if (is_none)
+        lg_error_free(err);
+    return is_none ? NULL : err;
+}
+
+// Opens bytes as a snapshot and asks everything: an answer, or an error.
+static struct lg_error *ask(const struct file *file, struct digest *ret)
 {
     struct lg_snapshot *snapshot;
     struct lg_type_stats stats = { 0 };
     struct lg_walk_result walk;
     const struct lg_summary *summary;
     struct digest digest = { .hash = 1 };
-    _cleanup_(lg_clr_freep) struct lg_clr *clr = NULL;
-    _cleanup_(lg_heap_freep) struct lg_heap *heap = NULL;
-    _cleanup_(lg_roots_freep) struct lg_roots *roots = NULL;
+    struct lg_clr *clr = NULL;
+    struct lg_heap *heap = NULL;
+    struct lg_roots *roots = NULL;
     struct lg_error *err = lg_snapshot_of("x", file->bytes, file->size, &snapshot);
     struct lg_target *target = err ? NULL : lg_snapshot_target(snapshot);
     if (!err)
@@ -287,6 +330,8 @@ static void same_or_error(const struct file *file, const struct digest *right, u
         err = lg_snapshot_roots(snapshot, clr, &roots);
     if (!err)
         err = lg_snapshot_summary(snapshot, &summary);
+    if (!err)
+        err = mix_surroundings(&digest, snapshot);
     if (!err) {
         mix_types(&digest, clr, &stats);
         mix_roots(&digest, roots);
@@ -294,26 +339,44 @@ static void same_or_error(const struct file *file, const struct digest *right, u
         mix(&digest, summary->live_size);
         err = lg_snapshot_damage(snapshot);
     }
-    if (!err && right->hash)
-        assert_int_equal(digest.hash, right->hash);
-    *errors += err != NULL;
-    if (err)
-        assert_true(strlen(lg_error_message(err)) > 0);
-    if (!err && !right->hash)
-        ((struct digest *)right)->hash = digest.hash;
-    lg_error_free(err);
+    *ret = digest;
     lg_type_stats_deinit(&stats);
-    lg_roots_free(lg_steal(roots));
-    lg_heap_free(lg_steal(heap));
-    lg_clr_free(lg_steal(clr));
+    lg_roots_free(roots);
+    lg_heap_free(heap);
+    lg_clr_free(clr);
     lg_target_free(target);
+    return err;
+}
+
+// What asking an undamaged file takes, whatever its size: buffers of walks and pages.
+static int64_t base;
+
+// As `right` has it, which the first call sets. Counts errors. No more is allocated for a damaged file
+// than for a whole one and four times the file.
+static void same_or_error(const struct file *file, struct digest *right, unsigned *errors)
+{
+    struct digest digest;
+    allocated = most_allocated = 0;
+    struct lg_error *err = ask(file, &digest);
+    if (!right->hash) {
+        assert_ok(err);
+        *right = digest;
+        base = most_allocated;
+    }
+    assert_true(most_allocated <= base + 4 * (int64_t)file->size);
+    if (!err)
+        assert_int_equal(digest.hash, right->hash);
+    else
+        assert_true(strlen(lg_error_message(err)) > 0);
+    *errors += err != NULL;
+    lg_error_free(err);
 }
 
 static void every_cut_is_an_error(void **state)
 {
     write_snapshot(path, 0, false);
     _cleanup_(file_deinit) struct file file = read_file(path);
-    const struct digest right = { 0 };
+    struct digest right = { 0 };
     unsigned errors = 0, cuts = 0;
     same_or_error(&file, &right, &errors);
     assert_int_equal(errors, 0);
@@ -329,14 +392,14 @@ static void every_cut_is_an_error(void **state)
 
 static void every_changed_byte_is_found_or_changes_nothing(void **state)
 {
-    enum { FLIPS = 100000 };
+    const int flips = rounds(100000);
     write_snapshot(path, 0, false);
     _cleanup_(file_deinit) struct file file = read_file(path);
-    const struct digest right = { 0 };
+    struct digest right = { 0 };
     unsigned errors = 0;
     uint64_t seed = 7;
     same_or_error(&file, &right, &errors);
-    for (int i = 0; i < FLIPS; i++) {
+    for (int i = 0; i < flips; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         size_t at = (size_t)(seed >> 20) % file.size;
         uint8_t flip = (uint8_t)(1 + (seed >> 12) % 255);
@@ -344,7 +407,106 @@ static void every_changed_byte_is_found_or_changes_nothing(void **state)
         same_or_error(&file, &right, &errors);
         file.bytes[at] ^= flip;
     }
-    assert_true(errors > FLIPS * 9 / 10); // What is left are the zeros between chunks.
+    assert_true(errors > (unsigned)flips / 10 * 9); // What is left are the zeros between chunks.
+}
+
+// Checksums find what damage does; what somebody wants to be believed has them right.
+static void lies_are_bounded(void **state)
+{
+    enum { GC_DESC_MAX = 2 << 20 }; // A GCDesc says how long it is, up to 65,536 runs (heap/gcdesc.c).
+    const int lies = rounds(20000);
+    write_snapshot(path, 0, false);
+    _cleanup_(file_deinit) struct file file = read_file(path);
+    struct digest right = { 0 }, digest;
+    unsigned errors = 0, refused = 0;
+    uint64_t seed = 11;
+    same_or_error(&file, &right, &errors);
+    struct file lie = { malloc(file.size), file.size };
+    for (int i = 0; i < lies; i++) {
+        memcpy(lie.bytes, file.bytes, file.size);
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        uint8_t *entry =
+            snapshot_entry(lie.bytes, (unsigned)(seed >> 40) % snapshot_chunk_count(lie.bytes));
+        uint64_t size = snapshot_get(entry + 16);
+        if (size == 0)
+            continue;
+        for (unsigned k = 0; k < 1 + (seed >> 60) % 3; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            lie.bytes[snapshot_get(entry + 8) + (seed >> 20) % size] ^=
+                (uint8_t)(1 + (seed >> 12) % 255);
+        }
+        snapshot_fix(lie.bytes);
+        allocated = most_allocated = 0;
+        struct lg_error *err = ask(&lie, &digest);
+        assert_true(most_allocated <= base + GC_DESC_MAX + 4 * (int64_t)file.size);
+        refused += err != NULL;
+        lg_error_free(err);
+    }
+    file_deinit(&lie);
+    assert_true(refused > (unsigned)lies / 10
+                && refused < (unsigned)lies); // Names and numbers may be any.
+}
+
+static void a_file_that_is_cut_while_it_is_open_is_an_error(void **state)
+{
+    struct lg_snapshot *snapshot = NULL;
+    struct lg_picture *picture = NULL;
+    uint8_t byte;
+    write_snapshot(path, 0, false);
+    assert_ok(lg_snapshot_open(path, &snapshot));
+    struct lg_target *target = lg_snapshot_target(snapshot);
+    assert_int_equal(truncate(path, 100), 0);
+    assert_int_equal(lg_target_read(target, target->ranges.at[0].start, &byte, 1), 0);
+    struct lg_error *err = lg_snapshot_damage(snapshot);
+    assert_non_null(err);
+    assert_non_null(strstr(lg_error_message(err), "is damaged: page "));
+    lg_error_free(err);
+    err = lg_snapshot_picture(snapshot, &picture);
+    assert_non_null(err);
+    assert_int_equal(lg_error_kind(err), LG_ERR_CORRUPT);
+    assert_non_null(strstr(lg_error_message(err), "chunk PICT, "));
+    assert_non_null(strstr(lg_error_message(err), "cannot be read whole"));
+    lg_error_free(err);
+    lg_target_free(target);
+}
+
+static void another_version_is_refused(void **state)
+{
+    struct lg_snapshot *snapshot = NULL;
+    write_snapshot(path, 0, false);
+    _cleanup_(file_deinit) struct file file = read_file(path);
+    file.bytes[8] = 1;
+    snapshot_fix(file.bytes);
+    assert_error(lg_snapshot_of("x", file.bytes, file.size, &snapshot), LG_ERR_UNSUPPORTED,
+                 "snapshot 'x' is of format version 1; this linger reads version 2");
+}
+
+// ---- memos ----
+
+static void add_memo(struct memos *memos, uint64_t address, uint32_t length)
+{
+    static const uint8_t memory[] = "abcdefghijklmnopqrstuvwxyz"; // From 100 on.
+    assert_true(lg_vec_push(&memos->all, (struct memo){ address, length, memory + (address - 100) }));
+}
+
+static void memos_that_overlap_lose_nothing(void **state)
+{
+    _cleanup_(memos_deinit) struct memos memos = { .all = { NULL } };
+    char bytes[27] = "..........................";
+    add_memo(&memos, 110, 4);
+    add_memo(&memos, 100, 4);
+    add_memo(&memos, 102, 5); // Goes on behind the one before.
+    add_memo(&memos, 104, 2); // Within it.
+    add_memo(&memos, 112, 8); // Twice over its end.
+    add_memo(&memos, 114, 1);
+    add_memo(&memos, 110, 2); // The same start.
+    memos_sort(&memos);
+    for (size_t i = 1; i < memos.all.len; i++)
+        assert_true(memos.all.at[i].address >= memos.all.at[i - 1].address + memos.all.at[i - 1].length);
+    memos_overlay(&memos, 100, (uint8_t *)bytes, 26);
+    assert_string_equal(bytes, "abcdefg...klmnopqrst......");
+    assert_true(memos_cover(&memos, 110, 2));
+    assert_false(memos_cover(&memos, 107, 1));
 }
 
 static void damage_is_named(void **state)
@@ -384,6 +546,10 @@ int main(void)
         cmocka_unit_test(only_a_file_is_replaced),
         cmocka_unit_test(every_cut_is_an_error),
         cmocka_unit_test(every_changed_byte_is_found_or_changes_nothing),
+        cmocka_unit_test(lies_are_bounded),
+        cmocka_unit_test(a_file_that_is_cut_while_it_is_open_is_an_error),
+        cmocka_unit_test(another_version_is_refused),
+        cmocka_unit_test(memos_that_overlap_lose_nothing),
         cmocka_unit_test(damage_is_named),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
