@@ -3,6 +3,7 @@
 #define LG_CLI_RETAINED_H
 
 #include "cli/support.h"
+#include "collect/meanings.h"
 #include "util/arena.h"
 
 enum lg_retained_by {
@@ -50,6 +51,29 @@ static inline void lg_top_deinit(struct lg_top *top)
 {
     lg_vec_free(&top->kept);
 }
+
+// How an object refers to what it alone holds.
+enum { LG_TREE_ABOVE = 8 };
+struct lg_tree_labels {
+    const struct lg_retention *retention;
+    struct lg_object object;
+    struct lg_meanings meanings;
+    struct lg_map offset_of; // object -> index into `offsets`
+    LG_VEC(uint64_t) offsets;
+    bool failed;
+    // The last `above` of the first LG_TREE_ABOVE steps are what is above the object; behind them it,
+    // and a child.
+    struct lg_path_step steps[LG_TREE_ABOVE + 2];
+    char *above_labels[LG_TREE_ABOVE];
+    size_t above;
+};
+LG_MUST_CHECK struct lg_error *lg_tree_labels_init(struct lg_tree_labels *labels,
+                                                   const struct lg_retention *retention,
+                                                   const struct lg_object *object, uint32_t number);
+// "" and NULL: it does not refer to it itself.
+LG_MUST_CHECK struct lg_error *lg_tree_label(struct lg_tree_labels *labels, uint64_t child, char *field,
+                                             size_t size, const char **meaning_ret);
+void lg_tree_labels_deinit(struct lg_tree_labels *labels);
 
 // What retains most, as `retained` without options has it, for a snapshot to hold.
 LG_MUST_CHECK struct lg_error *lg_retained_summarise(struct lg_session *session, struct lg_arena *arena,

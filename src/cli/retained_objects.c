@@ -15,8 +15,12 @@ static const struct lg_column object_columns[] = {
     { "dominator", "", LG_CELL_ADDRESS, 0, LG_COL_JSON_ONLY },
     { "held_by", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
     { "depth", "", LG_CELL_COUNT, 0, LG_COL_JSON_ONLY },
+    { "field", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
+    { "meaning", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
     { "text", "Class Name", LG_CELL_TEXT, -1, LG_COL_TEXT_ONLY },
 };
+enum { FIELD_BYTES = 512 };
+
 static const struct lg_table_spec object_spec = LG_TABLE_SPEC("objects", object_columns, LG_TABLE_MAIN);
 
 // ---- the biggest ----
@@ -107,15 +111,25 @@ static struct lg_summary_row row_of(const struct lg_retained *retained, uint32_t
     return row;
 }
 
+// "Order (static App.Cache.s_orders)", "Order [3].value (Dictionary["abc"])"
+static char *row_text(const char *name, const char *held, const char *field, const char *meaning)
+{
+    char *text;
+    bool is_element = field && field[0] == '[';
+    int len = asprintf(&text, "%s%s%s%s%s%s%s%s%s%s", name, field ? is_element ? " " : " [" : "",
+                       field ? field : "", field && !is_element ? "]" : "", meaning ? " (" : "",
+                       meaning ? meaning : "", meaning ? ")" : "", held ? " (" : "", held ? held : "",
+                       held ? ")" : "");
+    return len < 0 ? NULL : text;
+}
+
 static void add_row(const struct lg_retained *retained, struct lg_table *table,
-                    const struct lg_summary_row *row)
+                    const struct lg_summary_row *row, const char *field, const char *meaning)
 {
     const struct lg_type *type = lg_clr_type_at(retained->clr, row->type);
     const char *name = type ? lg_clr_type_name(retained->clr, type) : "<unknown>";
     const char *held = row->held_by;
-    _cleanup_free_ char *text = NULL;
-    if (asprintf(&text, "%s%s%s%s", name, held ? " (" : "", held ? held : "", held ? ")" : "") < 0)
-        text = NULL;
+    _cleanup_free_ char *text = row_text(name, held, field, meaning);
     lg_cell_number(table, row->retained);
     lg_cell_number(table, row->objects);
     if (row->size_is_known)
@@ -134,20 +148,31 @@ static void add_row(const struct lg_retained *retained, struct lg_table *table,
         lg_cell_null(table);
     lg_cell_text(table, held);
     lg_cell_number(table, row->depth);
+    lg_cell_text(table, field);
+    lg_cell_text(table, meaning);
     lg_cell_text(table, text);
 }
 
-static void add_rows(const struct lg_retained *retained, struct lg_top *top)
+// With `labels`: how the object that holds all of them refers to each.
+static struct lg_error *add_rows(const struct lg_retained *retained, struct lg_top *top,
+                                 struct lg_tree_labels *labels)
 {
     struct lg_table *table = lg_report_table(retained->report, &object_spec);
     struct lg_arena arena = { 0 };
+    struct lg_error *err = NULL;
     lg_top_sort(top);
-    for (size_t i = 0; i < top->kept.len; i++) {
+    for (size_t i = 0; i < top->kept.len && !err; i++) {
         struct lg_summary_row row = row_of(retained, top->kept.at[i].value, &arena);
-        add_row(retained, table, &row);
+        char field[FIELD_BYTES] = "";
+        const char *meaning = NULL;
+        if (labels)
+            err = lg_tree_label(labels, row.address, field, sizeof(field), &meaning);
+        if (!err)
+            add_row(retained, table, &row, field[0] ? field : NULL, meaning);
     }
     lg_arena_free(&arena);
     lg_report_truncated(retained->report, "objects", top->offered - top->kept.len);
+    return err;
 }
 
 // Without a type: what no other object dominates, or the same memory would be there again and again.
@@ -190,9 +215,7 @@ struct lg_error *lg_retained_objects(const struct lg_retained *retained)
 {
     _cleanup_(lg_top_deinit) struct lg_top top = { .limit = retained->query->top };
     struct lg_error *err = find_top(retained, &top);
-    if (!err)
-        add_rows(retained, &top);
-    return err;
+    return err ? err : add_rows(retained, &top, NULL);
 }
 
 // ---- the same, found before ----
@@ -235,7 +258,7 @@ void lg_retained_from_summary(const struct lg_retained *retained, const struct l
     struct lg_table *table = lg_report_table(retained->report, &object_spec);
     uint64_t shown = retained->query->top < summary->rows.len ? retained->query->top : summary->rows.len;
     for (size_t i = 0; i < shown; i++)
-        add_row(retained, table, &summary->rows.at[i]);
+        add_row(retained, table, &summary->rows.at[i], NULL, NULL);
     lg_report_truncated(retained->report, "objects", summary->all - shown);
 }
 
@@ -271,8 +294,9 @@ struct lg_error *lg_retained_tree(const struct lg_retained *retained)
             && !lg_top_offer(&top, retention->size[i], i))
             return &lg_no_memory;
     }
-    add_rows(retained, &top);
-    return NULL;
+    _cleanup_(lg_tree_labels_deinit) struct lg_tree_labels labels;
+    err = lg_tree_labels_init(&labels, retention, &object, number);
+    return err ? err : add_rows(retained, &top, &labels);
 }
 
 // ---- a set ----

@@ -69,6 +69,16 @@ def test_text_has_fields_and_meanings_side_by_side(lab):
     assert any(line.endswith('Dictionary<System.String, App.ByText>+Entry[] [17].value (Dictionary["customer 17"])') for line in lines)
 
 
+def test_what_an_object_retains_is_labelled(lab):
+    core = lab.core("Labels", "workstation")
+    root, = [r for r in found(lab, "core", "Labels", "workstation").paths["App.ByText"]["roots"] if not r["conservative"]]
+    dictionary, entries, value = (hop["address"] for hop in root["path"])
+    inner, elements = (check(r)["objects"] for r in lab.reports(core, [f"retained -tree {a} -top 0" for a in (dictionary, entries)]))
+    assert {"_entries", "_buckets"} <= {row["field"] for row in inner}
+    assert [(row["field"], row["meaning"]) for row in elements if row["address"] == value] == [("[17].value", 'Dictionary["customer 17"]')]
+    assert 'App.ByText [17].value (Dictionary["customer 17"])\n' in lab.linger("retained", core, "-tree", entries, "-top", "0").out
+
+
 def test_groups_by_fields_and_by_words(lab):
     core = lab.core("Labels", "workstation")
     words, fields = (check(lab.report(core, f"gcroot -type App.InTree{option}")) for option in ("", " -fields"))
