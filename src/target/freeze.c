@@ -171,33 +171,18 @@ static struct lg_error *await_all(struct lg_freeze *freeze)
     return NULL;
 }
 
-// Whoever traced it when it was refused, another linger's watchdog say, may have let go since: then it
-// is asked once more. False: errno.
-static bool attach(int proc, int tid)
-{
-    char name[64], status[LG_PROC_TEXT];
-    if (ptrace(PTRACE_SEIZE, tid, 0, 0) == 0)
-        return true;
-    int reason = errno;
-    snprintf(name, sizeof(name), "task/%d/status", tid);
-    if (reason == EPERM && lg_proc_read(proc, name, status, sizeof(status)) > 0
-        && lg_proc_field(status, "TracerPid", 0) == 0)
-        return ptrace(PTRACE_SEIZE, tid, 0, 0) == 0;
-    errno = reason;
-    return false;
-}
-
 // Attaches to one thread. Ones that have ended are passed over.
 static struct lg_error *seize(struct lg_freeze *freeze, int tid, bool *added)
 {
     struct lg_tracee t = { .tid = tid, .state = LG_TRACEE_MOVING };
-    if (!attach(freeze->proc, tid)) {
+    if (ptrace(PTRACE_SEIZE, tid, 0, 0) != 0) {
         int reason = errno;
         char name[64];
         snprintf(name, sizeof(name), "task/%d/stat", tid);
         char state = lg_proc_state(freeze->proc, name);
         if (reason == ESRCH || state == 0 || state == 'Z' || state == 'X')
             return NULL;
+        freeze->is_refused = true;
         return lg_freeze_denied(freeze->pid, freeze->proc, tid, &freeze->is_contended);
     }
     if (!lg_vec_push(&freeze->tracees, t)
@@ -269,7 +254,7 @@ static void be_calm(struct lg_freeze *freeze)
 static struct lg_error *stop_all(struct lg_freeze *freeze)
 {
     bool added;
-    freeze->is_contended = false;
+    freeze->is_contended = freeze->is_refused = false;
     for (size_t i = 0; i < freeze->tracees.len; i++) { // Left over from the last time.
         if (!lg_map_put(&freeze->by_tid, (uint64_t)freeze->tracees.at[i].tid, (uint32_t)i))
             return &lg_no_memory;

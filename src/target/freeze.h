@@ -65,7 +65,8 @@ struct lg_freeze {
     struct lg_range stack;      // and the mapping that its stack is in.
     struct lg_journal *journal; // Of what would be left if we were killed. Borrowed; NULL: not kept.
     bool is_contended;          // Another linger is at it: the last stop failed for that.
-    char refusal[160];          // Why there is no copy.
+    bool is_refused;   // A thread may not be traced: for good, or by somebody who has let go since.
+    char refusal[160]; // Why there is no copy.
 };
 
 uint64_t lg_freeze_now(void);
@@ -108,6 +109,13 @@ void lg_freeze_reap_orphans(struct lg_freeze *freeze);
 void lg_freeze_be_waited_for(struct lg_freeze *freeze, int ns_pid);
 // Frees the bookkeeping.
 void lg_freeze_deinit(struct lg_freeze *freeze);
+
+// After a stop that failed, and `tries` further ones: whether one more, some milliseconds later, may do.
+enum { LG_TRACER_TRIES = 30, LG_REFUSED_TRIES = 8 };
+static inline bool lg_freeze_may_yet(const struct lg_freeze *freeze, int tries)
+{
+    return tries < (freeze->is_contended ? LG_TRACER_TRIES : freeze->is_refused ? LG_REFUSED_TRIES : 0);
+}
 
 // Why thread `tid` of the process cannot be attached to: one sentence with what would help.
 // `*is_contended_ret` becomes true if another linger is at it, which takes milliseconds.

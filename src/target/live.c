@@ -23,9 +23,8 @@
 #include "util/error.h"
 
 enum {
-    PIECE = 1 << 20, // Of one system call.
-    TEND_MS = 2,     // Between looks for threads that could not be let go.
-    TRACER_TRIES = 30,
+    PIECE = 1 << 20,       // Of one system call.
+    TEND_MS = 2,           // Between looks for threads that could not be let go.
     FLAGS = 9,             // Field of a stat file (proc(5)), with, for a thread of the kernel,
     PF_KTHREAD = 0x200000, // (torvalds/linux include/linux/sched.h @00c65c8).
     WATCH_MS = 100,        // Between looks whether the copy is still there.
@@ -228,7 +227,7 @@ static struct lg_error *check_process(int pid, int proc)
 // Another linger may be at it: that takes milliseconds.
 static void await_tracer(int proc)
 {
-    for (int tries = 0; tries < TRACER_TRIES; tries++) {
+    for (int tries = 0; tries < LG_TRACER_TRIES; tries++) {
         char status[LG_PROC_TEXT];
         if (lg_proc_read(proc, "status", status, sizeof(status)) <= 0
             || lg_proc_field(status, "TracerPid", 0) == 0)
@@ -360,7 +359,7 @@ static void watchdog_job(void *data)
 
 static struct lg_error *freeze(struct lg_live *live)
 {
-    live->freeze.is_contended = false;
+    live->freeze.is_contended = live->freeze.is_refused = false;
     struct lg_error *err = prepare(live);
     if (!err)
         err = plan(live);
@@ -381,7 +380,7 @@ static struct lg_error *freeze(struct lg_live *live)
 static struct lg_error *take(struct lg_live *live)
 {
     struct lg_error *err = freeze(live);
-    for (int tries = 0; err && live->freeze.is_contended && tries < TRACER_TRIES; tries++) {
+    for (int tries = 0; err && lg_freeze_may_yet(&live->freeze, tries); tries++) {
         // Two that give way to each other at once are not to do so for ever.
         nanosleep(&(struct timespec){ .tv_nsec = (5 + getpid() % 11) * 1000000 }, NULL);
         lg_error_free(err);
