@@ -203,6 +203,15 @@ static struct lg_error *check_needs(const struct lg_runner *runner, const struct
     return missing ? lg_error_new(LG_ERR_UNSUPPORTED, "%s", missing) : NULL;
 }
 
+// `eeheap -gc` is not the `--gc` of targets.
+static bool has_itself(const struct lg_command *command, const char *name)
+{
+    const struct lg_option *own = command->options;
+    while (own && own->name && strcmp(own->name, name) != 0)
+        own++;
+    return own && own->name;
+}
+
 // At the prompt, and in scripts, there is a target already.
 static struct lg_error *check_target_options(const struct lg_command *command,
                                              const struct lg_args *args)
@@ -210,7 +219,7 @@ static struct lg_error *check_target_options(const struct lg_command *command,
     if (command->needs != LG_NEEDS_HEAP)
         return NULL;
     for (const struct lg_option *option = lg_target_options; option->name; option++) {
-        if (lg_args_has(args, option->name))
+        if (lg_args_has(args, option->name) && !has_itself(command, option->name))
             return lg_error_new(LG_ERR_USAGE,
                                 "option '-%s' belongs to 'open' here, or before the first -c",
                                 option->name);
