@@ -12,8 +12,8 @@ void lg_report_liveness(struct lg_report *report, struct lg_session *session,
     lg_error_free(err);
     if (err)
         return;
-    uint64_t guessed = reach->paths->reached - reach->certain_count;
-    lg_report_fact_number(report, "live_count", reach->paths->reached);
+    uint64_t guessed = reach->live_count - reach->certain_count;
+    lg_report_fact_number(report, "live_count", reach->live_count);
     lg_report_fact_number(report, "guessed_count", guessed);
     for (size_t i = 0; i < roots->incomplete.len; i++)
         lg_report_incomplete(report, "%s", roots->incomplete.at[i]);
@@ -22,7 +22,7 @@ void lg_report_liveness(struct lg_report *report, struct lg_session *session,
                              "of %" PRIu64 " live objects %" PRIu64
                              " are held by words on stacks only, which may be no references: they are "
                              "not called dead",
-                             reach->paths->reached, guessed);
+                             reach->live_count, guessed);
 }
 
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,

@@ -180,7 +180,10 @@ static struct lg_error *answer(struct objsize *o, const struct lg_args *args)
     if (!err)
         err = lg_paths_new(o->retention->node_count, &reached);
     if (!err)
-        err = lg_paths_search(reached, o->reach->forward, o->from.at, o->from.len);
+        err =
+            lg_heap_graph_need(o->reach->graph, LG_GRAPH_FORWARD); // It was used up for retained sizes.
+    if (!err)
+        err = lg_paths_search(reached, o->reach->graph->forward, o->from.at, o->from.len);
     if (err)
         return err;
     report_title(o);

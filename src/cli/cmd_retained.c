@@ -104,7 +104,7 @@ static struct lg_error *compute(struct lg_retained *retained)
     err = answer(retained);
     struct lg_summary sum = { .live_count = retained->retention->live_count,
                               .live_size = retained->retention->live_size,
-                              .guessed = reach->paths->reached - reach->certain_count };
+                              .guessed = reach->live_count - reach->certain_count };
     if (!err)
         report_total(retained->report, &sum, &reach->graph->walk, roots);
     return err;

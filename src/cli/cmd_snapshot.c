@@ -66,6 +66,8 @@ static struct lg_error *find_for_export(struct lg_session *session, struct lg_ex
         err = lg_session_reach(session, &ret->reach);
     if (!err)
         err = lg_session_roots(session, &ret->roots);
+    if (!err) // Retained sizes used it up.
+        err = lg_heap_graph_need(ret->reach->graph, LG_GRAPH_FORWARD);
     ret->target = lg_session_target(session);
     return err;
 }
@@ -82,7 +84,7 @@ static struct lg_error *find_once(struct lg_session *session, struct found *foun
     if (!err)
         err = lg_session_roots(session, &ret->roots);
     if (!err)
-        err = lg_session_graph(session, &ret->graph);
+        err = lg_session_index(session, &ret->graph);
     ret->target = lg_session_target(session);
     ret->heap = lg_session_heap(session);
     ret->summary = &found->summary;

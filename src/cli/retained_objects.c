@@ -237,7 +237,7 @@ struct lg_error *lg_retained_summarise(struct lg_session *session, struct lg_are
     lg_top_sort(&top);
     *ret = (struct lg_summary){ .live_count = retained.retention->live_count,
                                 .live_size = retained.retention->live_size,
-                                .guessed = reach->paths->reached - reach->certain_count,
+                                .guessed = reach->live_count - reach->certain_count,
                                 .all = top.offered };
     for (size_t i = 0; i < top.kept.len && !err; i++) {
         if (!lg_vec_push(&ret->rows, row_of(&retained, top.kept.at[i].value, arena)))

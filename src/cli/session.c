@@ -403,27 +403,21 @@ struct lg_pauses lg_session_pauses(const struct lg_session *session)
 
 static struct lg_error *make_stats(struct lg_session *session)
 {
-    const struct lg_walk_filter everything = { 0 };
-    bool again = true;
-    if (lg_snapshot_has_findings(session->snapshot)) {
-        struct lg_error *err =
-            lg_snapshot_stats(session->snapshot, session->clr, &session->stats, &session->walk);
-        session->has_stats = !err;
-        return err;
-    }
-    for (unsigned tries = 1; again; tries++) {
+    bool again = !lg_snapshot_has_findings(session->snapshot);
+    struct lg_error *err = NULL;
+    if (!again)
+        err = lg_snapshot_stats(session->snapshot, session->clr, &session->stats, &session->walk);
+    session->has_stats = !again && !err;
+    for (unsigned tries = 1; again && !err; tries++) {
         session->doing = "walking the heap";
-        struct lg_error *err =
-            lg_heap_stats(session->heap, &everything, &session->stats, &session->walk);
+        err =
+            lg_heap_stats(session->heap, &(struct lg_walk_filter){ 0 }, &session->stats, &session->walk);
         session->doing = NULL;
-        if (err)
-            return err;
-        session->has_stats = true;
-        err = walk_again(session, &session->walk, tries, &again);
-        if (err)
-            return err;
+        session->has_stats = !err;
+        if (!err)
+            err = walk_again(session, &session->walk, tries, &again);
     }
-    return NULL;
+    return err;
 }
 
 struct lg_error *lg_session_stats(struct lg_session *session, const struct lg_type_stats **ret,
@@ -437,26 +431,33 @@ struct lg_error *lg_session_stats(struct lg_session *session, const struct lg_ty
     return NULL;
 }
 
-static struct lg_error *make_graph(struct lg_session *session)
+static struct lg_error *make_graph(struct lg_session *session, enum lg_graph_form form)
 {
-    bool again = true;
-    for (unsigned tries = 1; again; tries++) {
+    struct lg_error *err = NULL;
+    bool again = !session->graph;
+    for (unsigned tries = 1; again && !err; tries++) {
         session->doing = "building the graph";
-        struct lg_error *err = lg_heap_graph_build(session->heap, &session->graph);
+        err = lg_heap_graph_build(session->heap, form, &session->graph);
         session->doing = NULL;
         if (!err)
             err = walk_again(session, &session->graph->walk, tries, &again);
-        if (err)
-            return err;
     }
-    return NULL;
+    return err;
 }
 
 struct lg_error *lg_session_graph(struct lg_session *session, const struct lg_heap_graph **ret)
 {
-    struct lg_error *err = session->graph ? NULL : make_graph(session);
+    struct lg_error *err = make_graph(session, LG_GRAPH_REVERSED);
     if (!err)
-        *ret = session->graph;
+        err = lg_heap_graph_need(session->graph, LG_GRAPH_REVERSED);
+    *ret = session->graph;
+    return err;
+}
+
+struct lg_error *lg_session_index(struct lg_session *session, const struct lg_heap_graph **ret)
+{
+    struct lg_error *err = make_graph(session, LG_GRAPH_FORWARD);
+    *ret = session->graph;
     return err;
 }
 
@@ -529,7 +530,7 @@ struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_ro
     if (session->snapshot && !session->roots)
         err = lg_snapshot_roots(session->snapshot, session->clr, &session->roots);
     if (!session->snapshot)
-        err = lg_session_graph(session, &graph);
+        err = lg_session_index(session, &graph);
     if (!err && !session->roots)
         err = collect_roots(session, graph);
     if (!err)
@@ -540,8 +541,7 @@ struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_ro
 struct lg_error *lg_session_reach(struct lg_session *session, const struct lg_reach **ret)
 {
     const struct lg_roots *roots;
-    const struct lg_heap_graph *graph;
-    struct lg_error *err = lg_session_graph(session, &graph);
+    struct lg_error *err = make_graph(session, LG_GRAPH_FORWARD);
     if (!err)
         err = lg_session_roots(session, &roots);
     session->doing = "looking for what is alive";

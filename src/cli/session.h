@@ -89,6 +89,10 @@ LG_MUST_CHECK struct lg_error *lg_session_roots(struct lg_session *session, cons
 LG_MUST_CHECK struct lg_error *lg_session_reach(struct lg_session *session, const struct lg_reach **ret);
 LG_MUST_CHECK struct lg_error *lg_session_retention(struct lg_session *session,
                                                     const struct lg_retention **ret);
+// With edges of whatever form: for its index, and what it lacks.
+LG_MUST_CHECK struct lg_error *lg_session_index(struct lg_session *session,
+                                                const struct lg_heap_graph **ret);
+// With reversed edges.
 LG_MUST_CHECK struct lg_error *lg_session_graph(struct lg_session *session,
                                                 const struct lg_heap_graph **ret);
 

@@ -79,12 +79,16 @@ LG_DEFINE_FREEP(lg_roots)
 
 // Edges are the references of all objects, plus dependent handles (primary -> secondary) and collectible
 // types (object -> its LoaderAllocator). A named static slot is no edge of the Object[] that holds it:
-// it is a root, with a name (lg_roots), unless its type is collectible. Only the reversed graph is kept:
-// it answers "who holds this".
+// it is a root, with a name (lg_roots), unless its type is collectible.
+//
+// They are there in one form or both: `forward`, from holder to held, for what is alive and what that
+// retains, `reversed` for "who holds this". Either is made when it is asked for.
 struct lg_heap_graph {
     struct lg_heap *heap;
     struct lg_index *index;
-    struct lg_graph *reversed;
+    struct lg_graph *forward;            // NULL: not made
+    struct lg_graph *reversed;           // NULL: not made
+    uint64_t edge_count;                 // of either
     LG_VEC(struct lg_handle) dependents; // those that are edges
     struct lg_map loader_objects;        // see collect_priv.h
     struct lg_walk_result walk;
@@ -92,7 +96,12 @@ struct lg_heap_graph {
     uint32_t loaderless; // types that are or may be collectible, and whose LoaderAllocator is not known:
                          // their edges are missing
 };
-LG_MUST_CHECK struct lg_error *lg_heap_graph_build(struct lg_heap *heap, struct lg_heap_graph **ret);
+enum lg_graph_form { LG_GRAPH_FORWARD, LG_GRAPH_REVERSED };
+// With edges of that form.
+LG_MUST_CHECK struct lg_error *lg_heap_graph_build(struct lg_heap *heap, enum lg_graph_form form,
+                                                   struct lg_heap_graph **ret);
+// Makes sure that they are there: from those of the other form, or by another walk.
+LG_MUST_CHECK struct lg_error *lg_heap_graph_need(struct lg_heap_graph *graph, enum lg_graph_form form);
 void lg_heap_graph_free(struct lg_heap_graph *graph);
 LG_DEFINE_FREEP(lg_heap_graph)
 
@@ -105,15 +114,17 @@ enum lg_life {
 };
 
 struct lg_reach {
-    const struct lg_heap_graph *graph; // borrowed
-    struct lg_graph *forward;          // its edges, from holder to held
-    struct lg_paths *paths; // from roots: `next` is the holder on a shortest path; a root's is itself
-    uint64_t *certain;      // a bit per node: LG_ALIVE
-    uint64_t certain_count; // nodes; paths->reached counts LG_MAYBE_ALIVE too
+    struct lg_heap_graph *graph;        // borrowed
+    uint64_t *certain, *alive;          // a bit per node (graph/marks.h): LG_ALIVE; LG_MAYBE_ALIVE too
+    uint64_t certain_count, live_count; // nodes
 };
-LG_MUST_CHECK struct lg_error *lg_reach_find(const struct lg_heap_graph *graph,
-                                             const struct lg_roots *roots, struct lg_reach **ret);
+LG_MUST_CHECK struct lg_error *lg_reach_find(struct lg_heap_graph *graph, const struct lg_roots *roots,
+                                             struct lg_reach **ret);
 enum lg_life lg_reach_life(const struct lg_reach *reach, lg_node node);
+// Shortest paths from the roots to all that they reach: `next` is the holder, a root's is itself. What
+// is certain is reached first, and not by what is not.
+LG_MUST_CHECK struct lg_error *lg_reach_paths(const struct lg_reach *reach, const struct lg_roots *roots,
+                                              struct lg_paths **ret);
 void lg_reach_free(struct lg_reach *reach);
 LG_DEFINE_FREEP(lg_reach)
 

@@ -5,6 +5,7 @@
 
 #include "collect/collect_priv.h"
 #include "collect/places.h"
+#include "graph/marks.h"
 #include "util/cancel.h"
 #include "util/error.h"
 #include "util/pages.h"
@@ -211,7 +212,7 @@ static bool other_label(struct search *search, lg_node from, lg_node to, uint32_
 
 static void claim_edge(struct search *search, lg_node from, uint32_t edge)
 {
-    lg_node to = search->reach->forward->edges[edge];
+    lg_node to = search->reach->graph->forward->edges[edge];
     uint16_t place = search->places.at[edge];
     uint32_t label;
     bool ok = place == LG_PLACE_NONE || place == LG_PLACE_ASK
@@ -225,7 +226,7 @@ static void claim_edge(struct search *search, lg_node from, uint32_t edge)
 
 static void expand(struct search *search, lg_node node)
 {
-    const struct lg_graph *forward = search->reach->forward;
+    const struct lg_graph *forward = search->reach->graph->forward;
     uint32_t start = forward->edge_start[node], end = forward->edge_start[node + 1];
     for (uint32_t e = start; e < end; e++) {
         bool again = e > start && forward->edges[e] == forward->edges[e - 1];
@@ -281,7 +282,7 @@ static void settle(struct search *search)
 static void look_ahead(const struct search *search, const struct batch *batch, uint32_t i)
 {
     enum { FAR = 24, NEAR = 12 };
-    const struct lg_graph *forward = search->reach->forward;
+    const struct lg_graph *forward = search->reach->graph->forward;
     if (i + FAR < batch->end)
         __builtin_prefetch(&forward->edge_start[search->order[i + FAR]]);
     if (i + NEAR >= batch->end)
@@ -330,7 +331,7 @@ static enum stage stage_of(const struct lg_root *root)
 static void claim_for_root(struct search *search, lg_node node, uint32_t root)
 {
     search->by = LG_NO_ROUTE;
-    if (node != LG_NO_NODE && is_open(search, node) && lg_paths_has(search->reach->paths, node))
+    if (node != LG_NO_NODE && is_open(search, node) && lg_marks_has(search->reach->alive, node))
         claim(search, node, root);
 }
 

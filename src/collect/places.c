@@ -1,5 +1,6 @@
 #include "collect/places.h"
 
+#include "graph/marks.h"
 #include "heap/heap_priv.h"
 #include "util/error.h"
 #include "util/pages.h"
@@ -56,7 +57,7 @@ static void note_run(void *self, uint64_t offset, const uint8_t *values, size_t 
         uint64_t target = lg_load_u64(values + 8 * i);
         lg_node to = target ? lg_index_node(graph->index, target) : LG_NO_NODE;
         uint32_t edge =
-            to == LG_NO_NODE ? UINT32_MAX : find_edge(run->pass->reach->forward, run->node, to);
+            to == LG_NO_NODE ? UINT32_MAX : find_edge(run->pass->reach->graph->forward, run->node, to);
         if (edge == UINT32_MAX)
             continue;
         uint16_t *at = &run->pass->places->at[edge];
@@ -83,7 +84,8 @@ static void note_object(void *self, struct walker *walker, const struct lg_seen 
                                      ? graph->heap->descs.at[seen->object.type->id]
                                      : NULL;
     // What no root reaches has no holder.
-    if (!desc || *last >= pass->reach->paths->node_count || !lg_paths_has(pass->reach->paths, *last))
+    if (!desc || *last >= lg_index_count(pass->reach->graph->index)
+        || !lg_marks_has(pass->reach->alive, *last))
         return;
     struct run_of run = { pass, &seen->object, *last };
     lg_seen_references(walker, seen, desc, note_run, &run);
@@ -92,14 +94,17 @@ static void note_object(void *self, struct walker *walker, const struct lg_seen 
 struct lg_error *lg_places_find(const struct lg_reach *reach, struct lg_places *ret)
 {
     struct pass pass = { .reach = reach, .places = ret };
+    struct lg_error *err = lg_heap_graph_need(reach->graph, LG_GRAPH_FORWARD);
+    if (err)
+        return err;
     _cleanup_free_ lg_node *last = pass.last = calloc(lg_workers(), sizeof(*last));
-    ret->count = reach->forward->edge_count;
+    ret->count = reach->graph->forward->edge_count;
     ret->at = lg_pages_alloc(ret->count, sizeof(*ret->at));
     if (!ret->at || !last)
         return &lg_no_memory;
     struct lg_walk_result result;
     const struct lg_pass how = { .seen = note_object, .begin = begin_piece, .self = &pass };
-    struct lg_error *err = lg_heap_compile(reach->graph->heap);
+    err = lg_heap_compile(reach->graph->heap);
     return err ? err : lg_heap_pass(reach->graph->heap, &how, &result);
 }
 

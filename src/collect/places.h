@@ -18,7 +18,7 @@ enum {
 
 // Of an object that refers to another several times, the first of equal edges has the lowest place.
 struct lg_places {
-    uint64_t count; // reach->forward->edge_count
+    uint64_t count; // of the forward edges
     uint16_t *at;
 };
 LG_MUST_CHECK struct lg_error *lg_places_find(const struct lg_reach *reach, struct lg_places *ret);

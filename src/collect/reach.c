@@ -6,13 +6,9 @@
 #include <string.h>
 
 #include "collect/collect_priv.h"
+#include "graph/marks.h"
 #include "util/error.h"
 #include "util/pages.h"
-
-static size_t mask_words(const struct lg_reach *reach)
-{
-    return (size_t)reach->paths->node_count / 64 + 1;
-}
 
 bool lg_root_nodes_add(const struct lg_heap_graph *graph, const struct lg_roots *roots,
                        bool conservative, lg_nodes *ret)
@@ -47,60 +43,90 @@ bool lg_frozen_nodes_add(const struct lg_heap_graph *graph, lg_nodes *ret)
     return true;
 }
 
-static struct lg_error *search(struct lg_reach *reach, const struct lg_heap_graph *graph,
-                               const struct lg_roots *roots)
+// In both searches' order: from what is certain, and from what is guessed.
+struct sources {
+    lg_nodes certain, guessed;
+};
+static void sources_deinit(struct sources *sources)
 {
-    lg_nodes certain = { 0 }, guessed = { 0 };
-    bool ready = lg_root_nodes_add(graph, roots, false, &certain) && lg_frozen_nodes_add(graph, &certain)
-                 && lg_root_nodes_add(graph, roots, true, &guessed);
-    struct lg_error *err = ready ? NULL : &lg_no_memory;
-    if (!err)
-        err = lg_paths_search(reach->paths, reach->forward, certain.at, certain.len);
-    if (!err) {
-        memcpy(reach->certain, reach->paths->seen, 8 * mask_words(reach));
-        reach->certain_count = reach->paths->reached;
-        err = lg_paths_search(reach->paths, reach->forward, guessed.at, guessed.len);
-    }
-    lg_vec_free(&certain);
-    lg_vec_free(&guessed);
-    return err;
+    lg_vec_free(&sources->certain);
+    lg_vec_free(&sources->guessed);
 }
 
-struct lg_error *lg_reach_find(const struct lg_heap_graph *graph, const struct lg_roots *roots,
+static bool find_sources(const struct lg_heap_graph *graph, const struct lg_roots *roots,
+                         struct sources *ret)
+{
+    return lg_root_nodes_add(graph, roots, false, &ret->certain)
+           && lg_frozen_nodes_add(graph, &ret->certain)
+           && lg_root_nodes_add(graph, roots, true, &ret->guessed);
+}
+
+static struct lg_error *search(struct lg_reach *reach, const struct lg_roots *roots)
+{
+    _cleanup_(sources_deinit) struct sources sources = { 0 };
+    const struct lg_graph *forward = reach->graph->forward;
+    size_t words = lg_marks_words(forward->node_count);
+    reach->alive = lg_pages_alloc(words, 8);
+    reach->certain = lg_pages_alloc(words, 8);
+    if (!reach->alive || !reach->certain || !find_sources(reach->graph, roots, &sources))
+        return &lg_no_memory;
+    struct lg_error *err = lg_marks_search(reach->alive, forward, sources.certain.at,
+                                           sources.certain.len, &reach->live_count);
+    if (err)
+        return err;
+    memcpy(reach->certain, reach->alive, 8 * words);
+    reach->certain_count = reach->live_count;
+    return lg_marks_search(reach->alive, forward, sources.guessed.at, sources.guessed.len,
+                           &reach->live_count);
+}
+
+struct lg_error *lg_reach_find(struct lg_heap_graph *graph, const struct lg_roots *roots,
                                struct lg_reach **ret)
 {
     _cleanup_(lg_reach_freep) struct lg_reach *reach = calloc(1, sizeof(*reach));
     if (!reach)
         return &lg_no_memory;
     reach->graph = graph;
-    struct lg_error *err = lg_graph_transpose(graph->reversed, &reach->forward);
+    struct lg_error *err = lg_heap_graph_need(graph, LG_GRAPH_FORWARD);
     if (!err)
-        err = lg_paths_new(graph->reversed->node_count, &reach->paths);
-    if (err)
-        return err;
-    reach->certain = lg_pages_alloc(mask_words(reach), 8);
-    if (!reach->certain)
-        return &lg_no_memory;
-    err = search(reach, graph, roots);
+        err = search(reach, roots);
     if (!err)
         *ret = lg_steal(reach);
     return err;
 }
 
+struct lg_error *lg_reach_paths(const struct lg_reach *reach, const struct lg_roots *roots,
+                                struct lg_paths **ret)
+{
+    _cleanup_(sources_deinit) struct sources sources = { 0 };
+    _cleanup_(lg_paths_freep) struct lg_paths *paths = NULL;
+    if (!find_sources(reach->graph, roots, &sources))
+        return &lg_no_memory;
+    struct lg_error *err = lg_heap_graph_need(reach->graph, LG_GRAPH_FORWARD);
+    if (!err)
+        err = lg_paths_new(lg_index_count(reach->graph->index), &paths);
+    if (!err)
+        err = lg_paths_search(paths, reach->graph->forward, sources.certain.at, sources.certain.len);
+    if (!err)
+        err = lg_paths_search(paths, reach->graph->forward, sources.guessed.at, sources.guessed.len);
+    if (!err)
+        *ret = lg_steal(paths);
+    return err;
+}
+
 enum lg_life lg_reach_life(const struct lg_reach *reach, lg_node node)
 {
-    if (reach->certain[node >> 6] >> (node & 63) & 1)
+    if (lg_marks_has(reach->certain, node))
         return LG_ALIVE;
-    return lg_paths_has(reach->paths, node) ? LG_MAYBE_ALIVE : LG_DEAD;
+    return lg_marks_has(reach->alive, node) ? LG_MAYBE_ALIVE : LG_DEAD;
 }
 
 void lg_reach_free(struct lg_reach *reach)
 {
     if (!reach)
         return;
-    if (reach->paths)
-        lg_pages_free(reach->certain, mask_words(reach), 8);
-    lg_paths_free(reach->paths);
-    lg_graph_free(reach->forward);
+    size_t words = lg_marks_words(lg_index_count(reach->graph->index));
+    lg_pages_free(reach->certain, words, 8);
+    lg_pages_free(reach->alive, words, 8);
     free(reach);
 }

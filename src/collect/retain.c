@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "collect/collect_priv.h"
+#include "graph/marks.h"
 #include "heap/heap_priv.h"
 #include "util/cancel.h"
 #include "util/error.h"
@@ -99,46 +100,37 @@ static int by_owner(const void *a, const void *b)
     return x->object < y->object ? -1 : x->object > y->object;
 }
 
-// ---- the graph with its owners ----
+// ---- the tree ----
 
-static struct lg_error *with_owners(struct build *build, struct lg_graph **ret)
+// Of each owner what it holds.
+static struct lg_error *owner_rows(const struct build *build, struct lg_graph **ret)
 {
-    const struct lg_graph *forward = build->reach->forward;
-    uint32_t n = forward->node_count, owners = (uint32_t)build->retention->owners.len;
-    size_t held = build->holdings.len;
-    struct lg_graph *graph;
+    uint32_t n = lg_index_count(build->reach->graph->index);
+    uint32_t owners = (uint32_t)build->retention->owners.len;
+    size_t held = build->holdings.len, next = 0;
     if (n > UINT32_MAX - 2 - owners)
         return lg_error_new(LG_ERR_UNSUPPORTED, "%u objects and %u owners are too many", n, owners);
-    struct lg_error *err = lg_graph_new(n + owners, forward->edge_count + held, &graph);
-    if (err)
-        return err;
-    memcpy(graph->edge_start, forward->edge_start, ((size_t)n + 1) * sizeof(*graph->edge_start));
-    memcpy(graph->edges, forward->edges, forward->edge_count * sizeof(*graph->edges));
-    size_t next = 0;
-    for (uint32_t i = 0; i < owners; i++) {
+    struct lg_error *err = lg_graph_new(owners, held, ret);
+    for (uint32_t i = 0; i < owners && !err; i++) {
         for (; next < held && build->holdings.at[next].owner == i; next++)
-            graph->edges[forward->edge_count + next] = build->holdings.at[next].object;
-        graph->edge_start[n + i + 1] = (uint32_t)(forward->edge_count + next);
+            (*ret)->edges[next] = build->holdings.at[next].object;
+        (*ret)->edge_start[i + 1] = (uint32_t)next;
     }
-    *ret = graph;
-    return NULL;
+    return err;
 }
 
 static struct lg_error *find_tree(struct build *build)
 {
+    struct lg_heap_graph *graph = build->reach->graph;
     struct lg_retention *retention = build->retention;
-    uint32_t count = (uint32_t)retention->owners.len;
-    _cleanup_(lg_graph_freep) struct lg_graph *graph = NULL;
-    _cleanup_free_ lg_node *owners = calloc(count + 1u, sizeof(*owners));
-    if (!owners)
-        return &lg_no_memory;
+    _cleanup_(lg_graph_freep) struct lg_graph *owners = NULL;
     if (build->holdings.len)
         qsort(build->holdings.at, build->holdings.len, sizeof(*build->holdings.at), by_owner);
-    for (uint32_t i = 0; i < count; i++)
-        owners[i] = retention->node_count + i;
-    struct lg_error *err = with_owners(build, &graph);
+    struct lg_error *err = owner_rows(build, &owners);
     if (!err)
-        err = lg_dominators_find(graph, owners, count, &retention->tree);
+        err = lg_heap_graph_need(graph, LG_GRAPH_FORWARD);
+    if (!err)
+        err = lg_dominators_find(lg_steal(graph->forward), owners, NULL, 0, &retention->tree);
     return err;
 }
 
@@ -171,13 +163,12 @@ static struct lg_error *find_sizes(struct build *build)
 {
     struct lg_retention *retention = build->retention;
     struct lg_dominators *tree = retention->tree;
-    retention->number = lg_dominators_numbers(tree);
+    retention->number = tree->number;
     retention->size = lg_pages_alloc(tree->count, sizeof(*retention->size));
     retention->objects = lg_pages_alloc(tree->count, sizeof(*retention->objects));
     retention->own_type = lg_pages_alloc(retention->node_count, sizeof(*retention->own_type));
     build->last = calloc(lg_workers(), sizeof(*build->last));
-    if (!retention->number || !retention->size || !retention->objects || !retention->own_type
-        || !build->last)
+    if (!retention->size || !retention->objects || !retention->own_type || !build->last)
         return &lg_no_memory;
     struct lg_pass pass = { .seen = note_own, .begin = begin_piece, .self = build };
     struct lg_walk_result result;
@@ -201,7 +192,7 @@ struct lg_error *lg_retention_find(const struct lg_reach *reach, const struct lg
     if (!retention)
         return &lg_no_memory;
     retention->graph = reach->graph;
-    retention->node_count = reach->forward->node_count;
+    retention->node_count = lg_index_count(reach->graph->index);
     _cleanup_(
         build_deinit) struct build build = { .retention = retention, .reach = reach, .roots = roots };
     if (!add_owners(&build))
@@ -210,9 +201,9 @@ struct lg_error *lg_retention_find(const struct lg_reach *reach, const struct lg
     if (!err)
         err = find_sizes(&build);
     // The same two ways: every object that a search reaches is in the tree, and nothing else.
-    if (!err && retention->live_count != reach->paths->reached)
+    if (!err && retention->live_count != reach->live_count)
         err = lg_error_new(LG_ERR_CORRUPT, "%u objects are in the dominator tree, but roots reach %llu",
-                           retention->live_count, (unsigned long long)reach->paths->reached);
+                           retention->live_count, (unsigned long long)reach->live_count);
     if (!err)
         *ret = lg_steal(retention);
     return err;
@@ -223,7 +214,6 @@ void lg_retention_free(struct lg_retention *retention)
     if (!retention)
         return;
     if (retention->tree) {
-        lg_pages_free(retention->number, retention->tree->node_count, sizeof(*retention->number));
         lg_pages_free(retention->size, retention->tree->count, sizeof(*retention->size));
         lg_pages_free(retention->objects, retention->tree->count, sizeof(*retention->objects));
     }
@@ -370,22 +360,21 @@ struct lg_error *lg_retention_group_nodes(const struct lg_retention *retention, 
 
 // ---- sets ----
 
+// Marks what is reached when a set is not there: its own nodes count as met, and nothing is looked for
+// behind them.
 static struct lg_error *search_without(const struct lg_reach *reach, const struct lg_roots *roots,
-                                       const uint64_t *in_set, struct lg_paths **ret)
+                                       const uint64_t *in_set, uint64_t *marks)
 {
     lg_nodes sources = { 0 };
-    uint32_t n = reach->forward->node_count;
-    struct lg_error *err = lg_paths_new(n, ret);
-    if (err)
-        return err;
-    for (lg_node node = 0; node < n; node++) {
-        if (in_set[node >> 6] >> (node & 63) & 1)
-            lg_paths_bar(*ret, node);
-    }
+    uint64_t count = 0;
+    struct lg_error *err = lg_heap_graph_need(reach->graph, LG_GRAPH_FORWARD);
+    memcpy(marks, in_set, 8 * lg_marks_words(lg_index_count(reach->graph->index)));
     bool ready = lg_root_nodes_add(reach->graph, roots, false, &sources)
                  && lg_root_nodes_add(reach->graph, roots, true, &sources)
                  && lg_frozen_nodes_add(reach->graph, &sources);
-    err = ready ? lg_paths_search(*ret, reach->forward, sources.at, sources.len) : &lg_no_memory;
+    if (!err)
+        err = ready ? lg_marks_search(marks, reach->graph->forward, sources.at, sources.len, &count)
+                    : &lg_no_memory;
     lg_vec_free(&sources);
     return err;
 }
@@ -394,9 +383,10 @@ struct lg_error *lg_retained_set(const struct lg_retention *retention, const str
                                  const struct lg_roots *roots, const uint64_t *in_set,
                                  struct lg_retained_group *ret)
 {
-    _cleanup_(lg_paths_freep) struct lg_paths *without = NULL;
-    uint64_t *own = lg_retention_own_sizes(retention);
-    struct lg_error *err = own ? search_without(reach, roots, in_set, &without) : &lg_no_memory;
+    size_t words = lg_marks_words(retention->node_count);
+    uint64_t *own = lg_retention_own_sizes(retention), *without = lg_pages_alloc(words, 8);
+    struct lg_error *err =
+        own && without ? search_without(reach, roots, in_set, without) : &lg_no_memory;
     *ret = (struct lg_retained_group){ 0 };
     for (uint32_t i = 1; i < retention->tree->count && !err; i++) {
         lg_node node = retention->tree->node[i];
@@ -405,8 +395,9 @@ struct lg_error *lg_retained_set(const struct lg_retention *retention, const str
         bool is_in = in_set[node >> 6] >> (node & 63) & 1;
         ret->count += is_in;
         ret->size += is_in ? own[i] : 0;
-        ret->retained += lg_paths_has(without, node) ? 0 : own[i];
+        ret->retained += is_in || !lg_marks_has(without, node) ? own[i] : 0;
     }
+    lg_pages_free(without, words, 8);
     lg_pages_free(own, retention->tree->count, sizeof(*own));
     return err;
 }

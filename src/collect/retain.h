@@ -25,16 +25,16 @@ struct lg_owner {
 struct lg_retention {
     const struct lg_heap_graph *graph; // borrowed
     struct lg_dominators *tree;
-    uint32_t node_count; // objects
-    uint32_t *number;    // [node_count + owners] by node; 0: not alive
-    uint64_t *size;      // [tree->count] what is retained, itself included
-    uint32_t *objects;   // [tree->count] how many objects that is
-    uint32_t *own_type;  // [node_count] lg_type.id
-    uint64_t live_size;  // of all that is alive
+    uint32_t node_count;    // objects
+    const uint32_t *number; // [node_count + owners] by node; 0: not alive. Of the tree.
+    uint64_t *size;         // [tree->count] what is retained, itself included
+    uint32_t *objects;      // [tree->count] how many objects that is
+    uint32_t *own_type;     // [node_count] lg_type.id
+    uint64_t live_size;     // of all that is alive
     uint32_t live_count;
     LG_VEC(struct lg_owner) owners;
 };
-// `forward` is reach->forward. Statics, types and everything else have to be known: after a reach.
+// Statics, types and everything else have to be known: after a reach. Uses the graph's `forward` up.
 LG_MUST_CHECK struct lg_error *
 lg_retention_find(const struct lg_reach *reach, const struct lg_roots *roots, struct lg_retention **ret);
 void lg_retention_free(struct lg_retention *retention); // NULL is allowed

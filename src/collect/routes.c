@@ -55,7 +55,7 @@ static void list_reference(void *self, uint64_t offset, uint64_t target)
     struct lg_routes *routes = listing->routes;
     lg_node to = lg_index_node(routes->reach->graph->index, target);
     uint32_t label;
-    if (to == LG_NO_NODE || routes->reach->paths->next[to] != listing->node
+    if (to == LG_NO_NODE || routes->paths->next[to] != listing->node
         || lg_map_get(&routes->edge_labels, (uint64_t)listing->node << 32 | to, &label))
         return;
     char text[LABEL_MAX] = "";
@@ -185,7 +185,7 @@ static bool first_step(struct lg_routes *routes, lg_node node, uint32_t *ret)
 // Up to what is known, then down again: long lists need no stack.
 static bool find(struct lg_routes *routes, lg_node node, uint32_t *ret)
 {
-    const lg_node *next = routes->reach->paths->next;
+    const lg_node *next = routes->paths->next;
     routes->way.len = 0;
     while (!lg_map_get(&routes->of_node, node, ret)) {
         if (!lg_vec_push(&routes->way, node))
@@ -205,7 +205,7 @@ static bool find(struct lg_routes *routes, lg_node node, uint32_t *ret)
 
 struct lg_error *lg_routes_find(struct lg_routes *routes, lg_node node, uint32_t *ret)
 {
-    if (!lg_paths_has(routes->reach->paths, node))
+    if (!lg_paths_has(routes->paths, node))
         return lg_error_new(LG_ERR_NOT_FOUND, "no root reaches node %u", node);
     return find(routes, node, ret) ? NULL : &lg_no_memory;
 }
@@ -224,8 +224,10 @@ struct lg_error *lg_routes_new(const struct lg_reach *reach, const struct lg_roo
         if (node != LG_NO_NODE && !lg_map_put(&routes->root_of, node, (uint32_t)i - 1))
             return &lg_no_memory;
     }
-    *ret = lg_steal(routes);
-    return NULL;
+    struct lg_error *err = lg_reach_paths(reach, roots, &routes->paths);
+    if (!err)
+        *ret = lg_steal(routes);
+    return err;
 }
 
 static void texts_free(struct lg_texts *texts)
@@ -238,6 +240,7 @@ void lg_routes_free(struct lg_routes *routes)
 {
     if (!routes)
         return;
+    lg_paths_free(routes->paths);
     lg_vec_free(&routes->all);
     texts_free(&routes->labels);
     texts_free(&routes->lines);

@@ -40,6 +40,7 @@ struct lg_routes {
     const struct lg_roots *roots; // borrowed
     struct lg_meanings
         *meanings; // borrowed; NULL, as it is after lg_routes_new(): nobody asks what delegates call
+    struct lg_paths *paths; // lg_reach_paths()
     LG_VEC(struct lg_route) all;
     struct lg_texts labels, lines;
     struct lg_map of_node; // node -> route

@@ -312,7 +312,7 @@ static void put_pseudo(struct writing *w, uint32_t at)
 
 static void put_object(struct writing *w, lg_node node)
 {
-    const struct lg_graph *forward = w->source->reach->forward;
+    const struct lg_graph *forward = w->source->reach->graph->forward;
     uint32_t id = w->source->retention->own_type[node], size = size_of(w, node);
     bool has_size = size != w->type_size[id];
     uint32_t from = forward->edge_start[node], to = forward->edge_start[node + 1];

@@ -78,7 +78,7 @@ struct lg_error *find_holdings(const struct lg_export_source *source, struct lg_
 
 void count_live(const struct lg_export_source *source, struct lg_export_figures *ret)
 {
-    const struct lg_graph *forward = source->reach->forward;
+    const struct lg_graph *forward = source->reach->graph->forward;
     *ret = (struct lg_export_figures){ .objects = source->retention->live_count,
                                        .bytes = source->retention->live_size };
     ret->dead = forward->node_count - source->retention->live_count;

@@ -10,220 +10,265 @@
 
 enum {
     AHEAD = 12,          // How many edges ahead their nodes are fetched.
-    ROWS_AHEAD = 16,     // How many rows ahead.
+    FAR = 32,            // The same of edges that are gone through from one end to the other.
     STEPS_PER_NODE = 64, // Of phase 2, on average, before it takes the form that never is quadratic.
     ASK = 1 << 16,       // Nodes between two questions whether to go on.
 };
 
-struct mark {
-    uint32_t number;   // 0: not met yet
-    uint32_t retreats; // Edges to it from higher numbers.
-};
-
+// A row that is not done with: edges before `cursor` are.
 struct frame {
-    lg_node node;
-    uint32_t cursor; // Next of its edges to look at.
+    uint32_t from; // number of its node
+    uint32_t cursor, end;
 };
 
 // Arrays by number have room for every node, as nobody knows yet how many will be reached.
 struct work {
     struct lg_graph *graph;
+    const struct lg_graph *owners; // NULL: none
     size_t room;
     uint32_t count;
-    struct mark *marks; // by node; let go after the search
-    uint32_t *parent;   // by number: in the search tree
-    uint32_t *semi;     // by number: lowest number with an edge to it; then the semidominator
-    lg_node *node;
+    uint32_t *number; // by node, owners behind the others; 0: not met yet
+    uint32_t *parent; // by number: in the search tree
+    uint32_t *semi;   // by number: lowest number with an edge to it; then the semidominator
     LG_VEC(struct frame) frames;
     uint32_t *starts;  // [count + 1] of sources, by number
     uint32_t *sources; // numbers above that refer to a number
-    uint64_t source_count;
+    uint32_t source_count;
 };
 
 static void work_deinit(struct work *work)
 {
-    lg_pages_free(work->marks, work->room, sizeof(*work->marks));
+    lg_pages_free(work->number, work->room, sizeof(*work->number));
     lg_pages_free(work->parent, work->room, sizeof(*work->parent));
     lg_pages_free(work->semi, work->room, sizeof(*work->semi));
-    lg_pages_free(work->node, work->room, sizeof(*work->node));
     lg_pages_free(work->starts, work->room + 1, sizeof(*work->starts));
     lg_pages_free(work->sources, work->source_count, sizeof(*work->sources));
     lg_vec_free(&work->frames);
+    lg_graph_free(work->graph);
 }
 
-static bool work_init(struct work *work, struct lg_graph *graph)
+static bool work_init(struct work *work, struct lg_graph *graph, const struct lg_graph *owners)
 {
-    size_t room = (size_t)graph->node_count + 1;
+    size_t room = (size_t)graph->node_count + (owners ? owners->node_count : 0) + 1;
     *work = (struct work){
         .graph = graph,
+        .owners = owners,
         .room = room,
         .count = 1,
-        .marks = lg_pages_alloc(room, sizeof(*work->marks)),
+        .number = lg_pages_alloc(room, sizeof(*work->number)),
         .parent = lg_pages_alloc(room, sizeof(*work->parent)),
         .semi = lg_pages_alloc(room, sizeof(*work->semi)),
-        .node = lg_pages_alloc(room, sizeof(*work->node)),
     };
-    return work->marks && work->parent && work->semi && work->node;
+    return work->number && work->parent && work->semi;
 }
 
 // ---- the search ----
 
-static void number(struct work *work, lg_node node, uint32_t parent)
+static uint32_t number(struct work *work, lg_node node, uint32_t parent)
 {
     uint32_t n = work->count++;
-    work->marks[node].number = n;
+    work->number[node] = n;
     work->parent[n] = parent;
     work->semi[n] = parent;
-    work->node[n] = node;
+    return n;
 }
 
-// Leaves are never looked at again.
-static bool push(struct work *work, lg_node node)
+// The row of a node that has been numbered, fetched as far as it will be needed soon.
+static struct frame row_of(const struct work *work, lg_node node)
 {
-    const uint32_t *start = &work->graph->edge_start[node];
-    if (start[0] == start[1])
-        return true;
-    for (uint32_t e = start[0]; e < start[1] && e < start[0] + AHEAD; e++)
-        __builtin_prefetch(&work->marks[work->graph->edges[e]]);
-    return lg_vec_push(&work->frames, ((struct frame){ node, start[0] }));
-}
-
-// Follows the edges of the frame on top until one leads to a new node, which gets a number; LG_NO_NODE
-// at their end.
-static lg_node advance(struct work *work, struct frame *frame)
-{
-    uint32_t *edges = work->graph->edges, end = work->graph->edge_start[frame->node + 1];
-    uint32_t from = work->marks[frame->node].number;
-    for (uint32_t e = frame->cursor; e < end; e++) {
-        if (e + AHEAD < end)
-            __builtin_prefetch(&work->marks[edges[e + AHEAD]]);
-        lg_node to = edges[e];
-        struct mark *mark = &work->marks[to];
-        if (mark->number == 0) {
-            edges[e] = work->count;
-            frame->cursor = e + 1;
-            number(work, to, from);
-            return to;
-        }
-        edges[e] = mark->number;
-        if (mark->number < from)
-            mark->retreats++;
-        else if (from < work->semi[mark->number])
-            work->semi[mark->number] = from;
+    const struct lg_graph *graph = work->graph;
+    struct frame row = { work->number[node], graph->edge_start[node], graph->edge_start[node + 1] };
+    for (uint32_t e = row.cursor; e < row.end && e < row.cursor + AHEAD; e++) {
+        __builtin_prefetch(&work->number[graph->edges[e]]);
+        __builtin_prefetch(&graph->edge_start[graph->edges[e]]);
     }
-    frame->cursor = end;
-    return LG_NO_NODE;
+    return row;
 }
 
-static bool search_from(struct work *work, lg_node root)
+// Of an edge to a node that has a number: the edge becomes it.
+static inline void settle(const struct work *work, uint32_t *edge, uint32_t from, uint32_t to)
 {
-    if (work->marks[root].number == 0)
-        number(work, root, 0);
-    else
-        return true;
-    bool ok = push(work, root);
-    while (ok && work->frames.len > 0) {
-        lg_node found = advance(work, &work->frames.at[work->frames.len - 1]);
-        if (found == LG_NO_NODE)
-            work->frames.len--;
-        else
-            ok = push(work, found);
+    *edge = to;
+    if (to > from && from < work->semi[to])
+        work->semi[to] = from;
+}
+
+// Follows edges until one leads to a new node, at the cursor: false at their end. No further than to
+// `limit`, if that is less: true then, too.
+static inline bool advance(const struct work *work, struct frame *row, uint32_t limit)
+{
+    uint32_t *edges = work->graph->edges;
+    for (; row->cursor < row->end; row->cursor++) {
+        if (row->cursor == limit)
+            return true;
+        if (row->end - row->cursor > AHEAD)
+            __builtin_prefetch(&work->number[edges[row->cursor + AHEAD]]);
+        uint32_t to = work->number[edges[row->cursor]];
+        if (to == 0)
+            return true;
+        settle(work, &edges[row->cursor], row->from, to);
+    }
+    return false;
+}
+
+// Before its child is followed, what is left of a row is looked at as far as it is fetched: most often
+// that is all of it, and nobody has to come back.
+static bool keep_rest(struct work *work, struct frame row)
+{
+    uint32_t limit = row.cursor + AHEAD;
+    return !advance(work, &row, limit) || lg_vec_push(&work->frames, row);
+}
+
+static void fetch_frames(const struct work *work)
+{
+    enum { NEAR = 2, NEXT = 4 };
+    if (work->frames.len > NEXT)
+        __builtin_prefetch(&work->graph->edges[work->frames.at[work->frames.len - NEXT].cursor]);
+    if (work->frames.len > NEAR) {
+        lg_node node = work->graph->edges[work->frames.at[work->frames.len - NEAR].cursor];
+        __builtin_prefetch(&work->number[node]);
+        __builtin_prefetch(&work->graph->edge_start[node]);
+    }
+}
+
+// From a node that has a number. False when out of memory or cancelled.
+static bool search_from(struct work *work, lg_node node)
+{
+    struct frame row = row_of(work, node);
+    for (;;) {
+        if (advance(work, &row, UINT32_MAX)) {
+            lg_node found = work->graph->edges[row.cursor];
+            work->graph->edges[row.cursor++] = work->count;
+            number(work, found, row.from);
+            if (row.cursor < row.end && !keep_rest(work, row))
+                return false;
+            row = row_of(work, found);
+        } else if (work->frames.len > 0) {
+            row = work->frames.at[--work->frames.len];
+            fetch_frames(work);
+        } else {
+            return true;
+        }
         if (work->count % ASK == 0 && lg_cancelled())
             return false;
     }
+}
+
+// `from` is the number of the virtual root, or of an owner: of none of the graph's rows.
+static bool enter(struct work *work, lg_node node, uint32_t from)
+{
+    uint32_t n = work->number[node];
+    if (n > from && from < work->semi[n])
+        work->semi[n] = from;
+    if (n > 0)
+        return true;
+    number(work, node, from);
+    return node >= work->graph->node_count || search_from(work, node);
+}
+
+static bool search_owner(struct work *work, uint32_t owner)
+{
+    lg_node node = work->graph->node_count + owner;
+    bool ok = enter(work, node, 0);
+    for (uint32_t e = work->owners->edge_start[owner]; ok && e < work->owners->edge_start[owner + 1];
+         e++)
+        ok = enter(work, work->owners->edges[e], work->number[node]);
     return ok;
 }
 
 static struct lg_error *search(struct work *work, const lg_node *roots, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++) {
         if (roots[i] >= work->graph->node_count)
             return lg_error_new(LG_ERR_NOT_FOUND, "root %u is not in a graph of %u nodes", roots[i],
                                 work->graph->node_count);
-        if (!search_from(work, roots[i]))
-            return lg_cancelled() ? &lg_was_cancelled : &lg_no_memory;
+        ok = enter(work, roots[i], 0);
     }
-    // Also of those that were met before they were taken as roots.
-    for (size_t i = 0; i < count; i++)
-        work->semi[work->marks[roots[i]].number] = 0;
+    for (uint32_t i = 0; work->owners && i < work->owners->node_count && ok; i++)
+        ok = search_owner(work, i);
     lg_vec_free(&work->frames);
-    return NULL;
+    return ok ? NULL : lg_cancelled() ? &lg_was_cancelled : &lg_no_memory;
 }
 
 // ---- edges to lower numbers, turned round ----
 
-struct scatter {
+// Targets are cut into shares of as many numbers each, that workers look for among all edges: nobody
+// waits for another. Nodes are gone through as they lie, so that only what is written to is scattered.
+struct turn {
     struct work *work;
-    uint32_t *cursor; // by number: where its next source goes
     size_t shares;
+    bool place; // Else they are counted.
 };
 
-// Of the numbers, those that share `i` of equally many sources begins with.
-static uint32_t share_start(const struct work *work, size_t i, size_t shares)
+static inline void turn_edge(const struct turn *turn, uint32_t from, uint32_t to)
 {
-    uint64_t want = work->source_count * i / shares;
-    uint32_t low = 0, high = work->count;
-    if (i == shares)
-        return work->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (work->starts[middle] < want)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    if (turn->place)
+        turn->work->sources[--turn->work->starts[to]] = from;
+    else
+        turn->work->starts[to]++;
 }
 
-// Every worker looks at all edges and places those to its own numbers: nobody waits, and sources ascend.
-static void scatter_share(void *data, size_t share, size_t worker)
+static void turn_owners(const struct turn *turn, uint32_t low, uint32_t high)
 {
-    struct scatter *scatter = data;
-    const struct work *work = scatter->work;
-    const uint32_t *start = work->graph->edge_start, *edges = work->graph->edges;
-    uint32_t low = share_start(work, share, scatter->shares);
-    uint32_t high = share_start(work, share + 1, scatter->shares);
-    for (uint32_t i = 1; i < work->count && low < high; i++) {
-        if (i + ROWS_AHEAD < work->count)
-            __builtin_prefetch(&start[work->node[i + ROWS_AHEAD]]);
-        if (i + ROWS_AHEAD / 2 < work->count)
-            __builtin_prefetch(&edges[start[work->node[i + ROWS_AHEAD / 2]]]);
-        lg_node node = work->node[i];
-        for (uint32_t e = start[node]; e < start[node + 1]; e++) {
-            uint32_t to = edges[e];
-            if (to < i && to >= low && to < high)
-                work->sources[scatter->cursor[to]++] = i;
+    const struct work *work = turn->work;
+    const struct lg_graph *owners = work->owners;
+    for (uint32_t i = 0; owners && i < owners->node_count; i++) {
+        uint32_t from = work->number[work->graph->node_count + i];
+        for (uint32_t e = owners->edge_start[i]; e < owners->edge_start[i + 1]; e++) {
+            uint32_t to = work->number[owners->edges[e]];
+            if (to < from && to >= low && to < high)
+                turn_edge(turn, from, to);
         }
-        if (i % ASK == 0 && lg_cancelled())
-            return;
     }
 }
 
+static void turn_share(void *data, size_t share, size_t worker)
+{
+    const struct turn *turn = data;
+    const struct work *work = turn->work;
+    const struct lg_graph *graph = work->graph;
+    const uint32_t *edges = graph->edges;
+    uint32_t low = (uint32_t)((uint64_t)work->count * share / turn->shares);
+    uint32_t high = (uint32_t)((uint64_t)work->count * (share + 1) / turn->shares), width = high - low;
+    (void)worker;
+    turn_owners(turn, low, high);
+    for (lg_node node = 0; node < graph->node_count; node++) {
+        uint32_t from = work->number[node], end = graph->edge_start[node + 1];
+        if (node % ASK == 0 && lg_cancelled())
+            return;
+        for (uint32_t e = graph->edge_start[node]; from > 0 && e < end; e++) {
+            // Rows that were not reached hold nodes still, which do no harm here.
+            if (graph->edge_count - e > FAR && edges[e + FAR] - low < width)
+                __builtin_prefetch(&work->starts[edges[e + FAR]], 1);
+            if (turn->place && graph->edge_count - e > FAR / 2 && edges[e + FAR / 2] - low < width)
+                __builtin_prefetch(&work->sources[work->starts[edges[e + FAR / 2]] - 1], 1);
+            if (edges[e] < from && edges[e] - low < width)
+                turn_edge(turn, from, edges[e]);
+        }
+    }
+}
+
+// Counts, turns counts into ends, and places from there backwards, so that ends become starts. The graph
+// is not needed any more then.
 static struct lg_error *turn_round(struct work *work)
 {
     work->starts = lg_pages_alloc(work->room + 1, sizeof(*work->starts));
     if (!work->starts)
         return &lg_no_memory;
+    struct turn turn = { .work = work, .shares = work->count < ASK ? 1 : lg_workers() };
+    lg_parallel(turn.shares, turn_share, &turn);
     uint32_t sum = 0; // There are fewer than 2^32 edges.
-    for (uint32_t i = 1; i < work->count; i++) {
-        work->starts[i] = sum;
-        sum += work->marks[work->node[i]].retreats;
-    }
-    work->starts[work->count] = sum;
-    lg_pages_free(work->marks, work->room, sizeof(*work->marks));
-    work->marks = NULL;
-    work->source_count = sum;
+    for (uint32_t i = 0; i < work->count; i++)
+        work->starts[i] = sum += work->starts[i];
+    work->starts[work->count] = work->source_count = sum;
     work->sources = lg_pages_alloc(sum, sizeof(*work->sources));
-    struct scatter scatter = { .work = work, .shares = sum < ASK ? 1 : lg_workers() };
-    scatter.cursor = lg_pages_alloc(work->count, sizeof(*scatter.cursor));
-    bool ready = work->sources && scatter.cursor;
-    if (ready) {
-        memcpy(scatter.cursor, work->starts, work->count * sizeof(*scatter.cursor));
-        lg_parallel(scatter.shares, scatter_share, &scatter);
-    }
-    lg_pages_free(scatter.cursor, work->count, sizeof(*scatter.cursor));
-    if (!ready)
+    if (!work->sources)
         return &lg_no_memory;
+    turn.place = true;
+    lg_parallel(turn.shares, turn_share, &turn);
+    lg_graph_free(work->graph);
+    work->graph = NULL;
     return lg_cancelled() ? &lg_was_cancelled : NULL;
 }
 
@@ -261,23 +306,43 @@ static uint32_t lowest(struct link *links, uint32_t v)
     return least;
 }
 
+// Sources come from the last to the first. Where the ways up from those ahead begin is fetched, nearer
+// ones' next step, and the one behind.
+static inline void fetch_ways(const struct work *work, const struct link *links, uint32_t e)
+{
+    enum { FIRST = 36, SECOND = 24, THIRD = 12 };
+    if (e < FIRST)
+        return;
+    __builtin_prefetch(&links[work->sources[e - FIRST]]);
+    uint32_t up = links[work->sources[e - SECOND]].up;
+    if (up > 0)
+        __builtin_prefetch(&links[up - 1]);
+    up = links[work->sources[e - THIRD]].up;
+    up = up > 0 ? links[up - 1].up : 0;
+    if (up > 0)
+        __builtin_prefetch(&links[up - 1]);
+}
+
 static struct lg_error *find_semidominators(struct work *work)
 {
     struct link *links = lg_pages_alloc(work->count, sizeof(*links));
     if (!links)
         return &lg_no_memory;
-    for (uint32_t w = work->count - 1; w > 0 && !lg_cancelled(); w--) {
-        uint32_t semi = work->semi[w], end = work->starts[w + 1];
-        for (uint32_t e = work->starts[w]; e < end; e++) {
-            if (e + AHEAD / 2 < end)
-                __builtin_prefetch(&links[work->sources[e + AHEAD / 2]]);
-            uint32_t least = lowest(links, work->sources[e]);
+    for (uint32_t w = work->count - 1; w > 0; w--) {
+        uint32_t semi = work->semi[w];
+        for (uint32_t e = work->starts[w + 1]; e > work->starts[w]; e--) {
+            fetch_ways(work, links, e - 1);
+            uint32_t least = lowest(links, work->sources[e - 1]);
             semi = least < semi ? least : semi;
         }
         work->semi[w] = semi;
         links[w] = (struct link){ work->parent[w] + 1, semi };
+        if (w % ASK == 0 && lg_cancelled())
+            break;
     }
     lg_pages_free(links, work->count, sizeof(*links));
+    lg_pages_free(work->sources, work->source_count, sizeof(*work->sources));
+    work->sources = NULL;
     return lg_cancelled() ? &lg_was_cancelled : NULL;
 }
 
@@ -348,21 +413,37 @@ static struct lg_error *find(struct work *work, const lg_node *roots, size_t roo
     return err;
 }
 
-struct lg_error *lg_dominators_find(struct lg_graph *graph, const lg_node *roots, size_t root_count,
-                                    struct lg_dominators **ret)
+// Which node has which number: nobody needs to know before.
+static lg_node *find_nodes(const struct work *work)
 {
-    _cleanup_(work_deinit) struct work work = { 0 };
+    lg_node *nodes = lg_pages_alloc(work->count, sizeof(*nodes));
+    for (size_t node = 0; nodes && node + 1 < work->room; node++)
+        nodes[work->number[node]] = (lg_node)node;
+    if (nodes)
+        nodes[0] = LG_NO_NODE;
+    return nodes;
+}
+
+struct lg_error *lg_dominators_find(struct lg_graph *graph, const struct lg_graph *owners,
+                                    const lg_node *roots, size_t root_count, struct lg_dominators **ret)
+{
+    _cleanup_(work_deinit) struct work work = { .graph = graph };
     _cleanup_(lg_dominators_freep) struct lg_dominators *dominators = calloc(1, sizeof(*dominators));
-    if (!dominators || !work_init(&work, graph))
+    if (!dominators || !work_init(&work, graph, owners))
         return &lg_no_memory;
     struct lg_error *err = find(&work, roots, root_count);
     if (err)
         return err;
-    dominators->node_count = graph->node_count;
+    lg_pages_free(work.semi, work.room, sizeof(*work.semi));
+    lg_pages_free(work.starts, work.room + 1, sizeof(*work.starts));
+    work.semi = work.starts = NULL;
+    dominators->node_count = (uint32_t)(work.room - 1);
     dominators->count = work.count;
-    dominators->node = lg_steal(work.node);
+    dominators->node = find_nodes(&work);
+    dominators->number = lg_steal(work.number);
     dominators->idom = lg_steal(work.parent);
-    dominators->node[0] = LG_NO_NODE;
+    if (!dominators->node)
+        return &lg_no_memory;
     *ret = lg_steal(dominators);
     return NULL;
 }
@@ -372,17 +453,10 @@ void lg_dominators_free(struct lg_dominators *dominators)
     if (!dominators)
         return;
     size_t room = (size_t)dominators->node_count + 1;
-    lg_pages_free(dominators->node, room, sizeof(*dominators->node));
+    lg_pages_free(dominators->number, room, sizeof(*dominators->number));
+    lg_pages_free(dominators->node, dominators->count, sizeof(*dominators->node));
     lg_pages_free(dominators->idom, room, sizeof(*dominators->idom));
     free(dominators);
-}
-
-uint32_t *lg_dominators_numbers(const struct lg_dominators *dominators)
-{
-    uint32_t *numbers = lg_pages_alloc(dominators->node_count, sizeof(*numbers));
-    for (uint32_t i = 1; numbers && i < dominators->count; i++)
-        numbers[dominators->node[i]] = i;
-    return numbers;
 }
 
 void lg_retained_fold(const struct lg_dominators *dominators, uint64_t *size)

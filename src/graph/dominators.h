@@ -23,22 +23,22 @@
 
 struct lg_dominators {
     uint32_t count;      // Nodes reached, and the virtual root: numbers are below this.
-    uint32_t node_count; // of the graph
+    uint32_t node_count; // of the graph, and the owners
     lg_node *node;       // [count] node[0] is LG_NO_NODE
+    uint32_t *number;    // [node_count] the other way: 0 for nodes that are not reached
     uint32_t *idom;      // [count] numbers; idom[0] = 0, idom[i] < i
 };
 
-// The tree of what `roots` reach; roots may repeat. The graph's edges are used up: afterwards their
-// values mean nothing, and it can only be freed. Takes up to 20 bytes a node and 4 for each edge to a
-// lower number beside the graph. Errors: out of memory, cancelled, a root that is no node.
-LG_MUST_CHECK struct lg_error *lg_dominators_find(struct lg_graph *graph, const lg_node *roots,
-                                                  size_t root_count, struct lg_dominators **ret);
+// The tree of what `roots` reach, which may repeat, and what `owners` hold: those are nodes behind those
+// of the graph, each a root, and each row is the nodes of the graph that it refers to. NULL: none.
+// The graph is taken over, and freed as soon as it is not needed any more, whatever becomes of it. Takes
+// up to 20 bytes a node beside the graph, and 4 for each edge to a lower number; the tree takes 12.
+// Errors: out of memory, cancelled, a root that is no node.
+LG_MUST_CHECK struct lg_error *lg_dominators_find(struct lg_graph *graph, const struct lg_graph *owners,
+                                                  const lg_node *roots, size_t root_count,
+                                                  struct lg_dominators **ret);
 void lg_dominators_free(struct lg_dominators *dominators); // NULL is allowed
 LG_DEFINE_FREEP(lg_dominators)
-
-// The other way: number[node], 0 for nodes that are not reached. [node_count] in pages (util/pages.h),
-// for the caller to free; NULL when out of memory.
-uint32_t *lg_dominators_numbers(const struct lg_dominators *dominators);
 
 // size[i] is what node[i] takes itself, size[0] is 0; becomes what it retains, size[0] the sum of all.
 void lg_retained_fold(const struct lg_dominators *dominators, uint64_t *size);

@@ -164,7 +164,7 @@ static int by_node(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void sort_row(lg_node *row, uint32_t count)
+void lg_row_sort(lg_node *row, uint32_t count)
 {
     if (count > 32) {
         qsort(row, count, sizeof(*row), by_node);
@@ -213,7 +213,7 @@ static void place_bucket(void *data, size_t bucket, size_t worker)
     }
     for (uint32_t r = 0; r < rows; r++) {
         uint32_t start = graph->edge_start[first + r];
-        sort_row(graph->edges + start, cursor[r] - start);
+        lg_row_sort(graph->edges + start, cursor[r] - start);
     }
 }
 

@@ -240,7 +240,7 @@ static struct lg_error *write_heap(struct writing *w, struct lg_snapshot_figures
             worker->failed |= !lg_vec_push(&w->memos.all, worker->bounds.all.at[k]);
         err = worker->failed ? &lg_no_memory : NULL;
     }
-    figures->references = w->source->graph->reversed->edge_count;
+    figures->references = w->source->graph->edge_count;
     figures->page_bytes = w->offset;
     if (!err)
         err = lg_chunk_writer_add(w->file, CHUNK_RUNS, &w->runs);

@@ -164,9 +164,9 @@ static struct lg_error *ask(struct lg_snapshot *snapshot, struct lg_clr *clr, st
     }
     lg_picture_free(picture);
     if (!err)
-        err = lg_heap_graph_build(heap, &graph);
+        err = lg_heap_graph_build(heap, LG_GRAPH_FORWARD, &graph);
     if (!err)
-        must_do(lg_graph_check(graph->reversed));
+        must_do(lg_graph_check(graph->forward));
     for (uint32_t id = 0; id < lg_clr_type_count(clr); id++)
         must(lg_clr_type_name(clr, lg_clr_type_at(clr, id)) != NULL);
     lg_heap_graph_free(graph);

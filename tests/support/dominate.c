@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "graph/dominators.h"
-#include "graph/paths.h"
+#include "graph/marks.h"
 #include "util/pages.h"
 
 enum { ROW = 4, ROOTS = 8 }; // At most, of each graph.
@@ -230,9 +230,10 @@ static struct lg_error *write_tree(const struct lg_dominators *tree, const char 
 {
     _cleanup_(close_file) FILE *file = fopen(path, "wb");
     uint32_t n = tree->node_count;
-    uint32_t *idom = lg_pages_alloc(n, 4), *number = lg_dominators_numbers(tree);
+    const uint32_t *number = tree->number;
+    uint32_t *idom = lg_pages_alloc(n, 4);
     uint64_t *by_number = retained(tree), *size = lg_pages_alloc(n, 8);
-    if (!idom || !number || !by_number || !size)
+    if (!idom || !by_number || !size)
         return &lg_no_memory;
     for (lg_node node = 0; node < n; node++) {
         uint32_t above = number[node] ? tree->idom[number[node]] : 0;
@@ -241,7 +242,6 @@ static struct lg_error *write_tree(const struct lg_dominators *tree, const char 
     }
     bool ok = file && put(file, idom, n, 4) && put(file, size, n, 8) && fflush(file) == 0;
     lg_pages_free(idom, n, 4);
-    lg_pages_free(number, n, 4);
     lg_pages_free(by_number, tree->count, 8);
     lg_pages_free(size, n, 8);
     return ok ? NULL : lg_error_new(LG_ERR_OS, "cannot write '%s'", path);
@@ -254,7 +254,7 @@ static struct lg_error *find(const char *path, const char *out)
     lg_node roots[ROOTS];
     struct lg_error *err = read_graph(path, &graph, roots);
     if (!err)
-        err = lg_dominators_find(graph, roots, ROOTS, &tree);
+        err = lg_dominators_find(lg_steal(graph), NULL, roots, ROOTS, &tree);
     return err ? err : write_tree(tree, out);
 }
 
@@ -271,22 +271,18 @@ static struct lg_error *measure(const char *family, uint32_t n)
 {
     _cleanup_(lg_graph_freep) struct lg_graph *graph = NULL;
     _cleanup_(lg_dominators_freep) struct lg_dominators *tree = NULL;
-    _cleanup_(lg_paths_freep) struct lg_paths *paths = NULL;
+    uint64_t *marks = lg_pages_alloc(lg_marks_words(n), 8);
     lg_node roots[ROOTS];
     pick_roots(n, roots);
     struct lg_error *err = make(family, n, 1, &graph);
     double begin = seconds(), marked = 0, found = 0;
     uint64_t edges = err ? 0 : graph->edge_count, reached = 0;
     if (!err)
-        err = lg_paths_new(n, &paths);
-    if (!err)
-        err = lg_paths_search(paths, graph, roots, ROOTS);
+        err = marks ? lg_marks_search(marks, graph, roots, ROOTS, &reached) : &lg_no_memory;
     marked = seconds();
-    reached = err ? 0 : paths->reached;
-    lg_paths_freep(&paths);
-    paths = NULL;
+    lg_pages_free(marks, lg_marks_words(n), 8);
     if (!err)
-        err = lg_dominators_find(graph, roots, ROOTS, &tree);
+        err = lg_dominators_find(lg_steal(graph), NULL, roots, ROOTS, &tree);
     found = seconds();
     uint64_t *size = err ? NULL : retained(tree);
     if (err || !size)

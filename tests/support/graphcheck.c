@@ -59,7 +59,7 @@ static struct lg_error *check_target(struct lg_target *target, bool *ok_ret)
     if (!err)
         err = lg_heap_open(clr, &heap);
     if (!err)
-        err = lg_heap_graph_build(heap, &graph);
+        err = lg_heap_graph_build(heap, LG_GRAPH_REVERSED, &graph);
     if (!err)
         err = lg_graph_check(graph->reversed);
     if (err)

@@ -105,10 +105,8 @@ static struct lg_error *mark(const struct lg_heap_graph *graph, const struct lg_
 
 static struct lg_error *print_reached(const struct lg_heap_graph *graph, const struct lg_roots *roots)
 {
-    _cleanup_(lg_graph_freep) struct lg_graph *forward = NULL;
-    struct lg_error *err = lg_graph_transpose(graph->reversed, &forward);
-    if (err)
-        return err;
+    const struct lg_graph *forward = graph->forward;
+    struct lg_error *err = NULL;
     _cleanup_free_ uint8_t *kinds = calloc(forward->node_count + 1u, 1);
     if (!kinds)
         return &lg_no_memory;
@@ -132,7 +130,7 @@ static struct lg_error *read_core(struct lg_target *target)
     if (!err)
         err = lg_heap_open(clr, &heap);
     if (!err)
-        err = lg_heap_graph_build(heap, &graph);
+        err = lg_heap_graph_build(heap, LG_GRAPH_FORWARD, &graph);
     if (!err)
         err = lg_clr_dac(clr, &dac);
     if (!err)

@@ -61,9 +61,8 @@ static struct lg_graph *graph_of(const struct edges *edges)
 
 static struct lg_dominators *dominators_of(const struct edges *edges)
 {
-    _cleanup_(lg_graph_freep) struct lg_graph *graph = graph_of(edges);
     struct lg_dominators *dominators;
-    assert_ok(lg_dominators_find(graph, edges->roots.at, edges->roots.len, &dominators));
+    assert_ok(lg_dominators_find(graph_of(edges), NULL, edges->roots.at, edges->roots.len, &dominators));
     for (uint32_t i = 1; i < dominators->count; i++)
         assert_true(dominators->idom[i] < i);
     return dominators;
@@ -108,10 +107,9 @@ static uint64_t reach(const struct edges *edges, lg_node without, bool *reached)
 static void check_by_definition(const struct edges *edges)
 {
     _cleanup_(lg_dominators_freep) struct lg_dominators *dominators = dominators_of(edges);
-    uint32_t *numbers = lg_dominators_numbers(dominators);
+    const uint32_t *numbers = dominators->number;
     uint64_t *retained = retained_of(dominators);
     bool all[64], without[64];
-    assert_non_null(numbers);
     uint64_t total = reach(edges, LG_NO_NODE, all);
     assert_int_equal(retained[0], total);
     for (lg_node node = 0; node < edges->nodes; node++) {
@@ -129,7 +127,6 @@ static void check_by_definition(const struct edges *edges)
             assert_int_equal(up == n, !without[dominators->node[i]]);
         }
     }
-    lg_pages_free(numbers, edges->nodes, sizeof(*numbers));
     test_free(retained);
 }
 
@@ -248,10 +245,9 @@ static void an_empty_graph_has_only_the_virtual_root(void **state)
 static void a_root_that_is_no_node_is_refused(void **state)
 {
     struct edges edges = { .nodes = 2 };
-    _cleanup_(lg_graph_freep) struct lg_graph *graph = graph_of(&edges);
     struct lg_dominators *dominators = NULL;
     const lg_node roots[] = { 2 };
-    assert_error(lg_dominators_find(graph, roots, 1, &dominators), LG_ERR_NOT_FOUND,
+    assert_error(lg_dominators_find(graph_of(&edges), NULL, roots, 1, &dominators), LG_ERR_NOT_FOUND,
                  "root 2 is not in a graph of 2 nodes");
     assert_null(dominators);
 }
@@ -273,7 +269,8 @@ static uint32_t meet(const uint32_t *idom, uint32_t a, uint32_t b)
 static void check_by_iteration(const struct edges *edges, unsigned passes)
 {
     _cleanup_(lg_dominators_freep) struct lg_dominators *dominators = dominators_of(edges);
-    uint32_t n = dominators->count, *numbers = lg_dominators_numbers(dominators);
+    uint32_t n = dominators->count;
+    const uint32_t *numbers = dominators->number;
     // A fixed point of "the meet of all that refer to it" that starts from the tree itself proves only
     // that it is one; from the top it is the greatest one, which the dominators are.
     uint32_t *idom = test_malloc(n * sizeof(*idom));
@@ -295,7 +292,6 @@ static void check_by_iteration(const struct edges *edges, unsigned passes)
         }
     }
     assert_memory_equal(idom, dominators->idom, n * sizeof(*idom));
-    lg_pages_free(numbers, edges->nodes, sizeof(*numbers));
     test_free(idom);
 }
 

@@ -1,0 +1,189 @@
+#include "graph/rows.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "graph/index_priv.h"
+#include "util/error.h"
+#include "util/pages.h"
+#include "util/parallel.h"
+
+enum { BATCH = sizeof(((struct lg_edge_batch *)0)->keys) / sizeof(uint64_t) };
+
+struct piece {
+    lg_node *edges;
+    size_t count;
+    lg_node first, behind; // Nodes with edges are in [first, behind).
+    uint64_t start;        // Where its edges go.
+};
+
+struct stream {
+    lg_node *edges;
+    size_t count, room;
+    lg_node first, behind;
+};
+
+struct lg_rows {
+    struct lg_graph *graph; // Until it is finished, edge_start[n] is the number of edges of node n.
+    uint32_t node_count;
+    uint32_t *counts;
+    size_t piece_count, worker_count;
+    struct piece *pieces;   // [piece_count]
+    struct stream *streams; // [worker_count]
+    atomic_bool failed;
+};
+
+struct lg_error *lg_rows_new(uint32_t node_count, size_t piece_count, struct lg_rows **ret)
+{
+    _cleanup_(lg_rows_freep) struct lg_rows *rows = calloc(1, sizeof(*rows));
+    if (!rows)
+        return &lg_no_memory;
+    rows->node_count = node_count;
+    rows->piece_count = piece_count;
+    rows->worker_count = lg_workers();
+    rows->counts = lg_pages_alloc((size_t)node_count + 1, sizeof(*rows->counts));
+    rows->pieces = calloc(piece_count + 1, sizeof(*rows->pieces));
+    rows->streams = calloc(rows->worker_count, sizeof(*rows->streams));
+    if (!rows->counts || !rows->pieces || !rows->streams)
+        return &lg_no_memory;
+    *ret = lg_steal(rows);
+    return NULL;
+}
+
+void lg_rows_free(struct lg_rows *rows)
+{
+    if (!rows)
+        return;
+    for (size_t i = 0; rows->pieces && i < rows->piece_count; i++)
+        free(rows->pieces[i].edges);
+    for (size_t i = 0; rows->streams && i < rows->worker_count; i++)
+        free(rows->streams[i].edges);
+    lg_pages_free(rows->counts, (size_t)rows->node_count + 1, sizeof(*rows->counts));
+    lg_graph_free(rows->graph);
+    free(rows->pieces);
+    free(rows->streams);
+    free(rows);
+}
+
+static bool make_room(struct lg_rows *rows, struct stream *stream)
+{
+    if (stream->room - stream->count >= BATCH)
+        return true;
+    size_t room = stream->room + stream->room / 2 + 64 * BATCH;
+    lg_node *edges = realloc(stream->edges, room * sizeof(*edges));
+    if (!edges) {
+        atomic_store(&rows->failed, true);
+        return false;
+    }
+    stream->edges = edges;
+    stream->room = room;
+    return true;
+}
+
+static void note(struct lg_rows *rows, struct stream *stream, lg_node from, lg_node to)
+{
+    if (stream->first == stream->behind)
+        stream->first = from;
+    stream->behind = from + 1;
+    stream->edges[stream->count++] = to;
+    rows->counts[from]++;
+}
+
+uint64_t lg_rows_add_batch(struct lg_rows *rows, size_t worker, const struct lg_index *index,
+                           struct lg_edge_batch *batch)
+{
+    struct stream *stream = &rows->streams[worker];
+    size_t words[BATCH];
+    uint64_t wild = 0;
+    if (!make_room(rows, stream)) {
+        batch->count = 0;
+        return 0;
+    }
+    for (unsigned i = 0; i < batch->count; i++) {
+        words[i] = index_word(index, batch->keys[i]);
+        __builtin_prefetch(&index->words[words[i] == SIZE_MAX ? 0 : words[i]]);
+    }
+    for (unsigned i = 0; i < batch->count; i++) {
+        lg_node to = index_node(index, words[i], batch->keys[i]);
+        if (to == LG_NO_NODE || batch->values[i] >= rows->node_count)
+            wild++;
+        else
+            note(rows, stream, batch->values[i], to);
+    }
+    batch->count = 0;
+    return wild;
+}
+
+void lg_rows_end(struct lg_rows *rows, size_t worker, size_t piece)
+{
+    struct stream *stream = &rows->streams[worker];
+    struct piece *to = &rows->pieces[piece];
+    *to = (struct piece){ .first = stream->first, .behind = stream->behind, .count = stream->count };
+    to->edges = malloc((stream->count + 1) * sizeof(*to->edges));
+    if (to->edges && stream->count > 0)
+        memcpy(to->edges, stream->edges, stream->count * sizeof(*to->edges));
+    else if (!to->edges)
+        atomic_store(&rows->failed, true);
+    stream->count = stream->first = stream->behind = 0;
+}
+
+// Its edges go where they belong, and are given back.
+static void place_piece(void *data, size_t i, size_t worker)
+{
+    struct lg_rows *rows = data;
+    struct piece *piece = &rows->pieces[i];
+    struct lg_graph *graph = rows->graph;
+    (void)worker;
+    if (piece->count > 0)
+        memcpy(graph->edges + piece->start, piece->edges, piece->count * sizeof(*piece->edges));
+    free(piece->edges);
+    piece->edges = NULL;
+    for (lg_node n = piece->first; n < piece->behind; n++)
+        lg_row_sort(graph->edges + graph->edge_start[n],
+                    graph->edge_start[n + 1] - graph->edge_start[n]);
+}
+
+// Counts become starts; in order, pieces' edges have to end where their nodes' do.
+static bool find_starts(struct lg_rows *rows, uint64_t *total_ret)
+{
+    uint64_t total = 0, start = 0;
+    uint32_t node = 0;
+    for (size_t i = 0; i < rows->piece_count; i++) {
+        struct piece *piece = &rows->pieces[i];
+        if (piece->count == 0)
+            continue;
+        if (piece->first < node || piece->behind > rows->node_count)
+            return false;
+        for (; node < piece->behind; node++)
+            total += rows->counts[node];
+        piece->start = start;
+        start += piece->count;
+        if (start != total)
+            return false;
+    }
+    *total_ret = total;
+    return true;
+}
+
+struct lg_error *lg_rows_finish(struct lg_rows *rows, struct lg_graph **ret)
+{
+    uint64_t total;
+    uint32_t next = 0;
+    if (atomic_load(&rows->failed))
+        return &lg_no_memory;
+    if (!find_starts(rows, &total))
+        return lg_error_new(LG_ERR_CORRUPT,
+                            "two walks of the heap do not agree: objects moved meanwhile");
+    struct lg_error *err = lg_graph_with(rows->node_count, total, &rows->counts, &rows->graph);
+    if (err)
+        return err;
+    for (uint32_t n = 0; n < rows->node_count; n++) {
+        uint32_t count = rows->graph->edge_start[n];
+        rows->graph->edge_start[n] = next;
+        next += count;
+    }
+    rows->graph->edge_start[rows->node_count] = next;
+    lg_parallel(rows->piece_count, place_piece, rows);
+    *ret = lg_steal(rows->graph);
+    return NULL;
+}
