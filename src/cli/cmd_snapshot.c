@@ -66,8 +66,6 @@ static struct lg_error *find_for_export(struct lg_session *session, struct lg_ex
         err = lg_session_reach(session, &ret->reach);
     if (!err)
         err = lg_session_roots(session, &ret->roots);
-    if (!err) // Retained sizes used it up.
-        err = lg_heap_graph_need(ret->reach->graph, LG_GRAPH_FORWARD);
     ret->target = lg_session_target(session);
     return err;
 }

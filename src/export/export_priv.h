@@ -30,6 +30,8 @@ LG_MUST_CHECK struct lg_error *find_holdings(const struct lg_export_source *sour
                                              struct lg_arena *arena, struct holdings *ret);
 
 // What a writer counts; `ret->references` too.
-void count_live(const struct lg_export_source *source, struct lg_export_figures *ret);
+// Makes sure that forward edges are there: retained sizes used them up.
+LG_MUST_CHECK struct lg_error *count_live(const struct lg_export_source *source,
+                                          struct lg_export_figures *ret);
 
 #endif

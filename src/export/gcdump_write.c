@@ -518,8 +518,9 @@ struct lg_error *lg_export_gcdump(const struct lg_export_source *source, const c
         return &lg_no_memory;
     w->source = source;
     w->clr = lg_heap_clr(source->reach->graph->heap);
-    count_live(source, ret);
-    struct lg_error *err = find_holdings(source, &w->arena, &w->holdings);
+    struct lg_error *err = count_live(source, ret);
+    if (!err)
+        err = find_holdings(source, &w->arena, &w->holdings);
     if (!err)
         err = number_nodes(w);
     if (!err)

@@ -76,8 +76,11 @@ struct lg_error *find_holdings(const struct lg_export_source *source, struct lg_
     return NULL;
 }
 
-void count_live(const struct lg_export_source *source, struct lg_export_figures *ret)
+struct lg_error *count_live(const struct lg_export_source *source, struct lg_export_figures *ret)
 {
+    struct lg_error *err = lg_heap_graph_need(source->reach->graph, LG_GRAPH_FORWARD);
+    if (err)
+        return err;
     const struct lg_graph *forward = source->reach->graph->forward;
     *ret = (struct lg_export_figures){ .objects = source->retention->live_count,
                                        .bytes = source->retention->live_size };
@@ -86,4 +89,5 @@ void count_live(const struct lg_export_source *source, struct lg_export_figures 
         if (is_live(source, node)) // What it refers to is alive then.
             ret->references += forward->edge_start[node + 1] - forward->edge_start[node];
     }
+    return NULL;
 }

@@ -213,8 +213,9 @@ struct lg_error *lg_export_pprof(const struct lg_export_source *source, const ch
 {
     struct writing w = { .source = source };
     enum { GZIP = 16 }; // Beside the bits of the window.
-    count_live(source, ret);
-    struct lg_error *err = paths_find(source, &w.paths);
+    struct lg_error *err = count_live(source, ret);
+    if (!err)
+        err = paths_find(source, &w.paths);
     w.id = err ? NULL : calloc(w.paths.label_count, sizeof(*w.id));
     if (!err
         && (!w.id
