@@ -51,9 +51,9 @@ static void add_json(struct layout *layout, const char *key, enum lg_cell_kind k
 
 static void add_numbered(struct layout *layout, size_t k)
 {
-    char *title = lg_report_alloc(layout->report, 24);
+    char *title = lg_report_alloc(layout->report, 32);
     if (title)
-        snprintf(title, 24, "Size %zu", k + 1);
+        snprintf(title, 32, "Size %zu", k + 1);
     add_column(layout, (struct lg_column){ "", title ? title : "", LG_CELL_BYTES, 0,
                                            LG_COL_COMMAS | LG_COL_TEXT_ONLY });
 }

@@ -294,7 +294,7 @@ static bool dependent_meaning(struct lg_meanings *meanings, uint64_t primary, ui
 static bool put_text(struct lg_meanings *meanings, const struct lg_path_step *step, const char *way,
                      bool is_delegate, const char **ret)
 {
-    char object[TEXT_BYTES] = "", text[2 * TEXT_BYTES];
+    char object[TEXT_BYTES] = "", text[2 * TEXT_BYTES + 2];
     if (!is_delegate && !lg_meaning_of_object(meanings, &step->object, object, sizeof(object)))
         return false;
     snprintf(text, sizeof(text), "%s%s%s", object, object[0] && way[0] ? "; " : "", way);
