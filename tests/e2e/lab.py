@@ -171,7 +171,7 @@ def children(pid):
     return found
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=60):
     """True as soon as the condition holds; False if it never did. A bound, not a measure."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -68,7 +68,7 @@ def test_a_runtime_that_waits_at_its_start_is_refused_by_name(lab):
     process = subprocess.Popen([str(program)], env=clean_environment({"DOTNET_DefaultDiagnosticPortSuspend": "1"}), stdout=subprocess.DEVNULL)
     try:
         start = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-        assert wait_until(pathlib.Path(f"/tmp/dotnet-diagnostic-{process.pid}-{start}-socket").exists, 60)
+        assert wait_until(pathlib.Path(os.environ.get("TMPDIR", "/tmp"), f"dotnet-diagnostic-{process.pid}-{start}-socket").exists, 60)
         result = lab.linger("dumpheap", process.pid, "--gc", status=3)
         assert "it waits at its start to be let go" in result.err, result
         assert process.poll() is None

@@ -74,8 +74,8 @@ def test_counts_are_exact_and_the_holder_is_named(lab, story):
     order = at(report, "types", type="Order")
     sessions = next(t["count"] for t in story.app.truth["types"] if t["type"] == "Session")
     assert (order["before_count"], order["after_count"]) == (1000 + sessions, 2000 + sessions)
-    # The stacks of the app may hold what is of the last order, too.
-    assert 999 * story.order <= order["growth_retained"] <= 1000 * story.order and order["assembly"].startswith("Leak")
+    # The stacks of the app may hold what is of an order, too: what looks like a reference counts.
+    assert 990 * story.order <= order["growth_retained"] <= 1000 * story.order and order["assembly"].startswith("Leak")
     top = report["holders"][0]
     assert (top["type"], top["name"]) == ("Order", CACHE)
     assert (top["before_count"], top["growth_count"], top["growth_size"], top["state"]) == (1000, 1000, 1000 * story.order, None)

@@ -6,7 +6,7 @@ import pytest
 from lab import MODES
 from test_oracle import typedump
 from test_schema import check
-from test_snapshots import snapshot, without_target
+from test_snapshots import snapshot, without_names, without_target
 
 where = pytest.mark.parametrize("app, mode", [("Roots", "workstation"), ("Types", "workstation")])
 
@@ -60,7 +60,7 @@ def test_text_says_how_many_and_where_to_cut(lab):
                           next(line for line in lines[-1:])] and "Entry[]" in lines[-1]
     timers = first_of(lab, "System.Threading.TimerQueue")
     assert "Found 1 path; there may be more (-limit)." in lab.linger("gcroot", core, timers, "-all", "-limit", 1).out
-    assert re.search(r"^Found [2-9] paths; no two share an object, and there are no more\.$", lab.linger("gcroot", core, timers, "-all").out, re.MULTILINE)
+    assert re.search(r"^Found (1 path; there is no second one|[2-9] paths; no two share an object, and there are no more)", lab.linger("gcroot", core, timers, "-all").out, re.MULTILINE)
     assert "-all is for" in lab.linger("gcroot", core, "-all", "-type", "E1", status=2).err
 
 
@@ -188,7 +188,7 @@ def test_a_snapshot_says_the_same(lab):
     holder = lab.report(core, f"gcroot {held[0]}")["roots"][0]["path"][0]["address"]
     commands = ["gcheapstat -iu", f"pathto {holder} {held[0]}", *[f"gcroot {a} -all" for a in held], *[f"objsize {a}" for a in held]]
     for command, there, here in zip(commands, lab.reports(core, commands), lab.reports(file, commands)):
-        assert without_target(here) == without_target(there), command
+        assert without_names(without_target(here)) == without_names(without_target(there)), command
 
 
 def test_a_process_answers(lab):
