@@ -44,6 +44,8 @@ static void name_of_event(const struct lg_code_seen *code, char *buf, size_t siz
         if (is_array) {
             while (*at && *at != ']' && n + 2 < size)
                 buf[n++] = *at++;
+            if (!*at)
+                break;
             buf[n++] = ']';
             continue;
         }

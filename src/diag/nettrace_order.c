@@ -23,6 +23,9 @@ static void tell_loss_now(struct lg_nettrace *trace, const struct lg_event_loss 
 static struct lg_error *wait_for_turn(struct lg_nettrace *trace, const struct nettrace_waiting *waiting)
 {
     struct nettrace_order *order = &trace->order;
+    if (order->bytes.len + order->waiting.len * sizeof(*waiting) > LG_NETTRACE_REGION_MAX)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "event stream: no sequence point in %u MiB of events",
+                            LG_NETTRACE_REGION_MAX >> 20);
     if (!lg_vec_push(&order->waiting, *waiting))
         return &lg_no_memory;
     order->waiting.at[order->waiting.len - 1].order = order->next++;
@@ -36,9 +39,6 @@ struct lg_error *nettrace_tell(struct lg_nettrace *trace, const struct lg_event 
     struct nettrace_order *order = &trace->order;
     size_t stack_size = event->stack_count * 8, at = order->bytes.len;
     size_t size = (stack_size + event->payload_size + 7) & ~(size_t)7;
-    if (at + size + order->waiting.len * sizeof(*order->waiting.at) > LG_NETTRACE_REGION_MAX)
-        return lg_error_new(LG_ERR_UNSUPPORTED, "event stream: no sequence point in %u MiB of events",
-                            LG_NETTRACE_REGION_MAX >> 20);
     if (!lg_vec_reserve((void **)&order->bytes.at, &order->bytes.cap, at + size + 1, 1))
         return &lg_no_memory;
     if (stack_size)

@@ -24,7 +24,7 @@ static struct lg_error *reached(struct lg_nettrace *trace, struct nettrace_threa
     if (gap >= UINT32_C(1) << 31) { // Backwards: a lower bound that was passed,
         if (!is_event)
             return NULL;
-        gap = number - 1; // or another thread that got the same id: it counts from 1.
+        gap = number ? number - 1 : 0; // or another thread that got the same id: it counts from 1.
     }
     struct lg_event_loss loss = { t->id, gap, t->last_time, time };
     t->sequence = number;

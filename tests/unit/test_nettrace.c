@@ -323,8 +323,9 @@ static void test_thread_id_used_again(void **state)
     put_event(&s, 3, 1, 1, 100, true, "a");
     put_event(&s, 3, 1, 2, 200, false, "b");
     put_event(&s, 3, 1, 1, 300, true, "c");
+    put_event(&s, 3, 1, 0, 350, true, "d"); // No runtime counts from 0: nothing was lost before it.
     end_block(&s);
-    put_sequence_point(&s, 400, 1, 1);
+    put_sequence_point(&s, 400, 1, 0);
     put_end(&s);
     struct story story = { "" };
     struct lg_nettrace_facts facts;
