@@ -282,6 +282,14 @@ static void add_targets(const struct lg_pictures *pictures, struct lg_report *re
         add_target(table, &pictures->taken.at[i]);
     const struct lg_amount *from = &pictures->taken.at[0].total,
                            *to = &pictures->taken.at[pictures->taken.len - 1].total;
+    bool all_alike = true;
+    for (size_t i = 1; i < pictures->taken.len; i++)
+        all_alike &= pictures->taken.at[i].counts_dead == pictures->taken.at[0].counts_dead;
+    if (!all_alike)
+        lg_report_incomplete(report,
+                             "dead objects count in some of these pictures only, where nothing is "
+                             "known to be dead: what differs may be garbage (-all counts them in "
+                             "every one)");
     lg_report_fact_number(report, "before", from->size);
     lg_report_fact_number(report, "after", to->size);
 }

@@ -57,6 +57,8 @@ static struct lg_error *look(const struct lg_pictures *pictures, struct lg_sessi
         err = look_once(pictures, session, ret);
         after = lg_session_pauses(session).count;
     }
+    if (!err && before != after)
+        err = lg_error_new(LG_ERR_CORRUPT, "no copy of it could be walked exactly, %d times", TRIES);
     ret->clr = lg_session_clr(session);
     if (!err && pictures->graph)
         ret->walk = &ret->reach->graph->walk;

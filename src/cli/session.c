@@ -414,8 +414,8 @@ static struct lg_error *make_stats(struct lg_session *session)
             lg_heap_stats(session->heap, &(struct lg_walk_filter){ 0 }, &session->stats, &session->walk);
         session->doing = NULL;
         session->has_stats = !err;
-        if (!err)
-            err = walk_again(session, &session->walk, tries, &again);
+        if (!err) // A graph that there is belongs to this copy, and somebody may hold it.
+            err = walk_again(session, &session->walk, session->graph ? WALK_TRIES : tries, &again);
     }
     return err;
 }
