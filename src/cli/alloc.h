@@ -17,6 +17,7 @@
 #include "collect/code_seen.h"
 #include "collect/routes.h"
 #include "diag/diag.h"
+#include "util/new_file.h"
 
 enum lg_alloc_by {
     LG_ALLOC_BY_SITE,
@@ -41,9 +42,9 @@ struct lg_alloc_run {
     struct lg_allocations samples;
     struct lg_codes codes;
     struct lg_nettrace *trace;
-    FILE *raw;            // A copy of the stream goes there; NULL: nowhere.
-    int pid;              // 0: a file
-    double seconds;       // followed
+    struct lg_new_file *raw; // A copy of the stream goes there; NULL: nowhere.
+    int pid;                 // 0: a file
+    double seconds;          // followed
     const char *ended_by; // "-for", "interrupt", "-until-rss", "-max-bytes", "the process", "the file"
     bool is_frozen;       // The session has the heap as it was at the end.
     const char *why_not;  // Why no survivors can be told; NULL: they can.

@@ -111,19 +111,19 @@ struct lg_error *lg_alloc_export(struct lg_session *session, struct lg_alloc_run
 {
     struct lg_alloc_query stacks = *query;
     struct lg_alloc_sites sites = { 0 };
+    _cleanup_(lg_new_file_freep) struct lg_new_file *out = NULL;
     stacks.by = LG_ALLOC_BY_STACK;
     if (ends(path, ".nettrace"))
         return NULL; // It was written as it came.
     struct lg_error *err = lg_alloc_sites_find(session, run, &stacks, &sites);
-    FILE *out = err ? NULL : fopen(path, "we");
-    if (!err && !out)
-        err = lg_error_os(errno, "write '%s'", path);
-    if (out && ends(path, ".folded"))
-        write_folded(run, query, &sites, out);
-    else if (out)
-        write_speedscope(run, query, &sites, out);
-    bool failed = out && ferror(out);
-    failed |= out && fclose(out) != 0;
+    if (!err)
+        err = lg_new_file_create(path, &out);
+    if (!err && ends(path, ".folded"))
+        write_folded(run, query, &sites, out->file);
+    else if (!err)
+        write_speedscope(run, query, &sites, out->file);
     lg_alloc_sites_deinit(&sites);
-    return failed ? lg_error_os(errno, "write '%s'", path) : err;
+    if (!err && ferror(out->file))
+        err = lg_error_os(errno, "writing '%s'", path);
+    return err ? err : lg_new_file_finish(out);
 }

@@ -94,8 +94,14 @@ static struct lg_error *has_sampling(struct follow *follow, bool *ret)
     *ret = follow->session.filtered;
     if (!err)
         err = lg_diag_stop(follow->diag, &follow->session);
-    while (!err && !follow->session.ended)
-        err = lg_diag_read(&follow->session, buf, sizeof(buf), DRAIN_MS, &len);
+    uint64_t last = now(CLOCK_MONOTONIC);
+    while (!err && !follow->session.ended
+           && now(CLOCK_MONOTONIC) - last < LG_DIAG_REPLY_MS * 1000000ull) {
+        err = lg_diag_read(&follow->session, buf, sizeof(buf), STEP_MS, &len);
+        last = !err && len ? now(CLOCK_MONOTONIC) : last;
+    }
+    if (!err && !follow->session.ended)
+        err = lg_error_new(LG_ERR_OS, "the runtime does not end a session: is the process stopped?");
     lg_diag_close(&follow->session);
     follow->session = (struct lg_diag_session){ .fd = -1, .stop_fd = -1 };
     return err;

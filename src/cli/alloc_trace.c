@@ -27,9 +27,8 @@ struct lg_error *lg_alloc_trace_new(struct lg_alloc_run *run)
 
 struct lg_error *lg_alloc_take(struct lg_alloc_run *run, const void *bytes, size_t size)
 {
-    if (run->raw && fwrite(bytes, 1, size, run->raw) != size)
-        return lg_error_os(errno, "write events");
-    return lg_nettrace_feed(run->trace, bytes, size);
+    struct lg_error *err = run->raw ? lg_new_file_put(run->raw, bytes, size) : NULL;
+    return err ? err : lg_nettrace_feed(run->trace, bytes, size);
 }
 
 // ---- files ----
@@ -68,6 +67,15 @@ static enum lg_thread_sort thread_sort(void *data, uint64_t thread)
     return lg_map_get(&threads->of_gc, thread, &found) ? LG_THREAD_BACKGROUND_GC : LG_THREAD_OTHER;
 }
 
+static struct lg_error *check_pointers(const struct lg_nettrace *trace)
+{
+    const struct lg_nettrace_facts *facts = lg_nettrace_facts(trace);
+    if (facts->version == 0 || facts->pointer_size == 0 || facts->pointer_size == 8)
+        return NULL;
+    return lg_error_new(LG_ERR_UNSUPPORTED, "the events are of a %u-bit process: only 64-bit is read",
+                        facts->pointer_size * 8);
+}
+
 static struct lg_error *read_file(const char *path, struct lg_nettrace *trace)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -75,8 +83,11 @@ static struct lg_error *read_file(const char *path, struct lg_nettrace *trace)
         return lg_error_os(errno, "open '%s'", path);
     bool ended = false;
     struct lg_error *err = NULL;
-    while (!err && !ended)
+    while (!err && !ended) {
         err = lg_nettrace_read(trace, fd, &ended, NULL, NULL);
+        if (!err)
+            err = check_pointers(trace);
+    }
     if (!err)
         err = lg_nettrace_finish(trace);
     return lg_error_context(err, "'%s'", path);
@@ -111,6 +122,5 @@ void lg_alloc_run_deinit(struct lg_alloc_run *run)
     lg_allocations_deinit(&run->samples);
     lg_codes_deinit(&run->codes);
     lg_nettrace_free(run->trace);
-    if (run->raw)
-        fclose(run->raw);
+    lg_new_file_free(run->raw);
 }

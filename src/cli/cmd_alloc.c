@@ -1,5 +1,4 @@
 // `alloc`: where the objects that are still alive were made.
-#include <errno.h>
 #include <string.h>
 
 #include "cli/alloc.h"
@@ -57,22 +56,42 @@ static bool is_trace(const char *spec)
     return is;
 }
 
+// What came is kept, even if the process could not be copied afterwards.
+static struct lg_error *keep_events(struct lg_new_file *file, struct lg_error *err)
+{
+    if (err && file->size == 0)
+        return err;
+    struct lg_error *unkept = lg_new_file_finish(file);
+    if (!err)
+        return unkept;
+    lg_error_free(unkept);
+    return err;
+}
+
 static struct lg_error *record(struct lg_session *session, const struct lg_args *args,
                                const struct lg_alloc_query *query, struct lg_alloc_run *run)
 {
     const char *spec = lg_args_at(args, 0), *out = lg_args_text(args, "o");
     size_t n = out ? strlen(out) : 0;
+    bool keeps_events = n > 9 && strcmp(out + n - 9, ".nettrace") == 0;
     int pid = 0;
     struct lg_error *err = lg_target_resolve(spec, &pid);
     if (err)
         return err;
-    if (pid == 0 && is_trace(spec))
+    bool is_file = pid == 0 && is_trace(spec);
+    if (is_file && keeps_events)
+        return lg_error_new(
+            LG_ERR_USAGE, "'-o %s': events are written of a process; '%s' is a file of them", out, spec);
+    if (is_file)
         return lg_alloc_file(run, spec);
     if (pid == 0)
         return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' is no process, and no .nettrace file", spec);
-    if (n > 9 && strcmp(out + n - 9, ".nettrace") == 0 && !(run->raw = fopen(out, "we")))
-        return lg_error_os(errno, "write '%s'", out);
-    return lg_alloc_live(run, session, spec, query);
+    if (keeps_events)
+        err = lg_new_file_create(out, &run->raw);
+    if (err)
+        return err;
+    err = lg_alloc_live(run, session, spec, query);
+    return run->raw ? keep_events(run->raw, err) : err;
 }
 
 static struct lg_error *make_report(struct lg_session *session, const struct lg_args *args,

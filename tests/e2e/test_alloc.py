@@ -163,3 +163,17 @@ def test_a_recorded_file_tells_what_was_made(lab, tmp_path):
     profile = json.loads(speedscope.read_text())
     assert sum(profile["profiles"][0]["weights"]) == pytest.approx(sum(weights.values()), rel=1e-6)
     assert all(index < len(profile["shared"]["frames"]) for sample in profile["profiles"][0]["samples"] for index in sample)
+
+    def refuse(*args):
+        done = subprocess.run([str(lab.linger_program), "alloc", *map(str, args)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, check=False)
+        assert done.returncode != 0 and done.stdout == ""
+        return done.stderr
+    whole = file.read_bytes()
+    assert "is a file of them" in refuse(file, "-o", file) and file.read_bytes() == whole
+    narrow = bytearray(whole)
+    start = narrow.index((1000000000).to_bytes(8, "little"))  # ticks a second, then the size of a pointer
+    assert narrow[start + 8:start + 12] == b"\x08\0\0\0"
+    narrow[start + 8] = 4
+    (tmp_path / "narrow.nettrace").write_bytes(narrow)
+    assert "32-bit process" in refuse(tmp_path / "narrow.nettrace")
+    assert sorted(at.name for at in tmp_path.iterdir()) == ["narrow.nettrace", "x.folded", "x.nettrace", "x.speedscope.json"]
