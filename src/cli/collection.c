@@ -32,14 +32,16 @@ struct lg_error *lg_collect_first(const char *spec, const struct lg_target_optio
 char *lg_collection_words(const struct lg_gc_asked *asked)
 {
     char before[LG_COMMAS_SIZE], after[LG_COMMAS_SIZE], made[48] = "", sizes[128] = "";
-    char *words;
+    char pause[48] = "for an unknown time", *words;
+    if (asked->pause_ms >= 0)
+        snprintf(pause, sizeof(pause), "%.1f ms", asked->pause_ms);
     if (asked->count > 1)
         snprintf(made, sizeof(made), " (the runtime made %u)", asked->count);
     if (asked->before != UINT64_MAX && asked->after != UINT64_MAX)
         snprintf(sizes, sizeof(sizes), ": the heap had %s bytes, then %s",
                  lg_commas(before, asked->before), lg_commas(after, asked->after));
-    return asprintf(&words, "full collection first, paused %.1f ms, %.0f ms in all%s%s", asked->pause_ms,
-                    asked->ms, made, sizes)
+    return asprintf(&words, "full collection first, paused %s, %.0f ms in all%s%s", pause, asked->ms,
+                    made, sizes)
                    < 0
                ? NULL
                : words;

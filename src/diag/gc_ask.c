@@ -20,7 +20,10 @@ static struct lg_error *note_collection(void *self, const struct lg_gc *gc)
     if (asked->ret.count++ == 0)
         asked->ret.before = gc->has_history ? lg_gc_before(gc) : UINT64_MAX;
     asked->ret.after = gc->has_history ? lg_gc_after(gc) : UINT64_MAX;
-    asked->ret.pause_ms += gc->pause_ms > 0 ? gc->pause_ms : 0;
+    if (gc->pause_ms < 0)
+        asked->ret.pause_ms = -1;
+    else if (asked->ret.pause_ms >= 0)
+        asked->ret.pause_ms += gc->pause_ms;
     return NULL;
 }
 
@@ -29,6 +32,12 @@ static struct lg_error *take_event(void *self, const struct lg_event *event)
     struct asked *asked = self;
     asked->begun |= event->kind->provider == LG_PROVIDER_RUNTIME;
     return lg_gc_follower_event(asked->follower, event);
+}
+
+static void take_loss(void *self, const struct lg_event_loss *loss)
+{
+    (void)loss;
+    lg_gc_follower_lost(((struct asked *)self)->follower);
 }
 
 static struct lg_error *timed_out(int64_t until)
@@ -84,7 +93,7 @@ static struct lg_error *ask(const struct lg_diag *diag, int timeout_ms, struct a
     const struct lg_diag_request request = { .providers = &provider,
                                              .provider_count = 1,
                                              .reply_ms = timeout_ms };
-    const struct lg_event_handler handler = { .self = asked, .event = take_event };
+    const struct lg_event_handler handler = { asked, take_event, take_loss };
     const struct lg_gc_listener listener = { asked, note_collection };
     int64_t start = lg_ipc_now_ms(), until = start + timeout_ms;
     _cleanup_(lg_nettrace_freep) struct lg_nettrace *trace = NULL;
