@@ -26,6 +26,5 @@ typedef struct lg_error *lg_export(const struct lg_export_source *source, const 
                                    struct lg_export_figures *ret);
 lg_export lg_export_gcdump; // PerfView, Visual Studio
 lg_export lg_export_pprof;  // pprof, gzip-compressed
-lg_export lg_export_sqlite; // tables
 
 #endif
