@@ -59,6 +59,11 @@ struct lg_metadata {
 LG_MUST_CHECK struct lg_error *lg_metadata_init(struct lg_metadata *md, const void *bytes, size_t len);
 void lg_metadata_deinit(struct lg_metadata *md); // Zeroed is allowed.
 
+// Its streams, without looking into them. A portable PDB has such a root, too.
+typedef void lg_md_each_stream(void *data, const char *name, struct lg_md_blob stream);
+LG_MUST_CHECK struct lg_error *lg_metadata_streams(const void *bytes, size_t len,
+                                                   lg_md_each_stream *each, void *data);
+
 uint32_t lg_metadata_rows(const struct lg_metadata *md, enum lg_table table);
 
 // All of these return false or NULL for a rid that is out of range or a string that is not in its heap.

@@ -33,4 +33,18 @@ LG_MUST_CHECK struct lg_error *lg_pe_read(const struct lg_pe_source *source, boo
 LG_MUST_CHECK bool lg_pe_offset(const struct lg_pe_source *source, bool mapped, uint32_t rva,
                                 uint64_t *ret);
 
+// What the image says of its PDB: the entries of its debug directory (directory 6).
+//
+//     type 2, "RSDS"   GUID, age, path of the PDB; with the entry's stamp it is the id of a portable one
+//     type 17, "MPDB"  a portable PDB itself: u32 size, then deflated bytes
+struct lg_pe_debug {
+    bool has_id;
+    uint8_t id[20];         // GUID, stamp
+    char path[1024];        // where it was when the image was made; "" none, or longer
+    uint64_t embedded;      // offset of "MPDB" in the image as it lies there
+    uint32_t embedded_size; // 0: none is embedded
+};
+// False if there is no PE image. An image without such entries is none's fault: `ret` says so.
+LG_MUST_CHECK bool lg_pe_debug(const struct lg_pe_source *source, bool mapped, struct lg_pe_debug *ret);
+
 #endif

@@ -194,24 +194,40 @@ static const char *stream_name(struct lg_reader *r)
     return r->failed ? NULL : name;
 }
 
-static struct lg_error *read_streams(struct lg_metadata *md, struct lg_reader *r,
-                                     struct lg_md_blob *tables_ret)
+struct lg_error *lg_metadata_streams(const void *bytes, size_t len, lg_md_each_stream *each, void *data)
 {
-    uint16_t count = lg_read_u16(r);
+    struct lg_reader r = lg_reader(bytes, len);
+    if (lg_read_u32(&r) != 0x424a5342) // "BSJB"
+        return lg_error_new(LG_ERR_CORRUPT, "metadata: does not start with BSJB");
+    lg_read_bytes(&r, 8);
+    lg_read_bytes(&r, lg_read_u32(&r));
+    lg_read_u16(&r);
+    uint16_t count = lg_read_u16(&r);
     for (unsigned i = 0; i < count; i++) {
-        uint32_t offset = lg_read_u32(r), size = lg_read_u32(r);
-        const char *name = stream_name(r);
+        uint32_t offset = lg_read_u32(&r), size = lg_read_u32(&r);
+        const char *name = stream_name(&r);
         struct lg_md_blob stream;
-        if (!name || !take_stream(r, offset, size, &stream))
+        if (!name || !take_stream(&r, offset, size, &stream))
             return lg_error_new(LG_ERR_CORRUPT, "metadata: stream %u ends past the end", i);
-        if (strcmp(name, "#Strings") == 0)
-            md->strings = stream;
-        else if (strcmp(name, "#Blob") == 0)
-            md->blobs = stream;
-        else if (strcmp(name, "#~") == 0 || strcmp(name, "#-") == 0)
-            *tables_ret = stream;
+        each(data, name, stream);
     }
     return NULL;
+}
+
+struct streams {
+    struct lg_metadata *md;
+    struct lg_md_blob tables;
+};
+
+static void keep_stream(void *data, const char *name, struct lg_md_blob stream)
+{
+    struct streams *streams = data;
+    if (strcmp(name, "#Strings") == 0)
+        streams->md->strings = stream;
+    else if (strcmp(name, "#Blob") == 0)
+        streams->md->blobs = stream;
+    else if (strcmp(name, "#~") == 0 || strcmp(name, "#-") == 0)
+        streams->tables = stream;
 }
 
 static struct lg_error *index_nesting(struct lg_metadata *md)
@@ -231,18 +247,12 @@ static struct lg_error *index_nesting(struct lg_metadata *md)
 
 static struct lg_error *read_root(struct lg_metadata *md, const void *bytes, size_t len)
 {
-    struct lg_reader r = lg_reader(bytes, len);
-    if (lg_read_u32(&r) != 0x424a5342) // "BSJB"
-        return lg_error_new(LG_ERR_CORRUPT, "metadata: does not start with BSJB");
-    lg_read_bytes(&r, 8);
-    lg_read_bytes(&r, lg_read_u32(&r));
-    lg_read_u16(&r);
-    struct lg_md_blob tables = { 0 };
-    struct lg_error *err = read_streams(md, &r, &tables);
-    if (!err && !tables.at)
+    struct streams streams = { .md = md };
+    struct lg_error *err = lg_metadata_streams(bytes, len, keep_stream, &streams);
+    if (!err && !streams.tables.at)
         err = lg_error_new(LG_ERR_CORRUPT, "metadata: no stream of tables");
     if (!err)
-        err = read_tables(md, tables);
+        err = read_tables(md, streams.tables);
     return err ? err : index_nesting(md);
 }
 

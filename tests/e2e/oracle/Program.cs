@@ -1,6 +1,7 @@
 // oracle CORE|PID [--dac FILE] [--passive] [--mapped] [--live|--threads] [--out FILE] [--objects FILE [--refs]]
 //        [--type-fields FILE] [--retained FILE [--also ROOTS]]
 //        [--reach FILE] [--sizes FILE] [--fields TYPE] [--verify TRUTH] [--bench stat|live N] [--bench gcroot ADDRESS]
+// oracle --lines PDB|ASSEMBLY
 using System;
 using System.Globalization;
 using System.IO;
@@ -25,6 +26,8 @@ static class Program
             Console.Error.WriteLine("usage: oracle CORE|PID [options], see README.md");
             return 2;
         }
+        if (Has("--lines"))
+            return Lines.Write(Option("--lines"));
         if (Has("--bench"))
             return RunBench();
         using var target = new Target(args[0], Option("--dac"), Has("--mapped"), !Has("--passive"));
