@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "cli/retained.h"
+#include "cli/source_lines.h"
 #include "cli/support.h"
 #include "collect/allocations.h"
 #include "collect/code_seen.h"
@@ -62,18 +63,23 @@ struct lg_alloc_frame {
     const char *method; // "async App.OrderService.Submit"; NULL: not known
     const char *module; // "App.dll"; NULL: not known
     uint32_t il;        // UINT32_MAX: not known
-    bool is_system;     // of the class library
+    struct lg_source_line source;
+    bool is_system; // of the class library
 };
 struct lg_alloc_names {
     struct lg_alloc_run *run;
     struct lg_clr *clr; // NULL: no process to ask
     struct lg_arena arena;
+    struct lg_source_lines lines;
     struct lg_map by_place; // hash of code and IL offset -> index
     struct lg_map by_name;  // hash of name and IL offset -> index
     LG_VEC(struct lg_alloc_frame) frames;
 };
 // Its index in `frames`; UINT32_MAX: out of memory.
 uint32_t lg_alloc_name(struct lg_alloc_names *names, const struct lg_alloc_origin *origin, uint32_t i);
+// "Orders.cs:17" where that is known, else "+IL25", or "".
+const char *lg_alloc_place(const struct lg_alloc_frame *frame, char *buf, size_t size);
+bool lg_alloc_is_system(const char *module); // Of the class library. NULL is allowed.
 void lg_alloc_names_deinit(struct lg_alloc_names *names);
 
 // One row: samples that have something in common.

@@ -23,10 +23,9 @@ static double weight_of(const struct lg_alloc_run *run, const struct lg_alloc_qu
     return query->all || !run->is_frozen || run->why_not ? site->made_bytes : site->bytes;
 }
 
-static const char *frame_of(const struct lg_alloc_sites *sites, uint32_t at)
+static const char *name_of(const struct lg_alloc_frame *frame)
 {
-    const char *method = sites->names.frames.at[sites->stacks.at[at]].method;
-    return method ? method : "(unknown code)";
+    return frame->method ? frame->method : "(unknown code)";
 }
 
 // "outermost;…;innermost;Type bytes", a line each; what parts them is replaced.
@@ -36,13 +35,25 @@ static void put_folded(FILE *out, const char *text)
         fputc(*text == ';' ? ':' : *text == '\n' ? ' ' : *text, out);
 }
 
+// "App.Orders.Add (Orders.cs:17)"
+static void put_folded_frame(FILE *out, const struct lg_alloc_frame *frame)
+{
+    char place[512];
+    put_folded(out, name_of(frame));
+    if (!frame->source.file)
+        return;
+    fputs(" (", out);
+    put_folded(out, lg_alloc_place(frame, place, sizeof(place)));
+    fputc(')', out);
+}
+
 static void write_folded(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
                          const struct lg_alloc_sites *sites, FILE *out)
 {
     for (size_t i = 0; i < sites->all.len; i++) {
         const struct lg_alloc_site *site = &sites->all.at[i];
         for (uint32_t n = site->stack_count; n-- > 0;) {
-            put_folded(out, frame_of(sites, site->stack + n));
+            put_folded_frame(out, &sites->names.frames.at[sites->stacks.at[site->stack + n]]);
             fputc(';', out);
         }
         put_folded(out, site->type ? site->type : "?");
@@ -76,11 +87,14 @@ static void write_speedscope(const struct lg_alloc_run *run, const struct lg_all
     for (size_t i = 0; i < sites->names.frames.len; i++) {
         const struct lg_alloc_frame *frame = &sites->names.frames.at[i];
         fputs(i ? ",\n{\"name\":" : "\n{\"name\":", out);
-        put_json(out, frame->method ? frame->method : "(unknown code)");
-        if (frame->module) {
+        put_json(out, name_of(frame));
+        const char *file = frame->source.file ? frame->source.file : frame->module;
+        if (file) {
             fputs(",\"file\":", out);
-            put_json(out, frame->module);
+            put_json(out, file);
         }
+        if (frame->source.file)
+            fprintf(out, ",\"line\":%" PRIu32, frame->source.line);
         fputc('}', out);
     }
     for (size_t i = 0; i < sites->all.len; i++) {

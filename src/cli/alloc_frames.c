@@ -71,13 +71,14 @@ static const char *method_label(struct lg_alloc_names *names, const struct lg_co
 
 static const char *module_label(struct lg_alloc_names *names, const struct lg_code_seen *code)
 {
-    const char *path = lg_codes_module(&names->run->codes, code->module);
+    const struct lg_code_module *module = lg_codes_module(&names->run->codes, code->module);
+    const char *path = module ? module->path : NULL;
     const char *slash = path ? strrchr(path, '/') : NULL;
     return slash ? slash + 1 : path && *path ? path : NULL;
 }
 
 // System.Private.CoreLib.dll, System.Linq.dll, Microsoft.AspNetCore.Http.dll
-static bool is_system(const char *module)
+bool lg_alloc_is_system(const char *module)
 {
     return module
            && (strncmp(module, "System.", 7) == 0 || strncmp(module, "Microsoft.", 10) == 0
@@ -99,13 +100,38 @@ static uint32_t find_frame(struct lg_alloc_names *names, const struct lg_alloc_f
     while (lg_map_get(&names->by_name, key, &found)) {
         const struct lg_alloc_frame *have = &names->frames.at[found];
         if (have->il == frame->il && same_text(have->method, frame->method)
-            && same_text(have->module, frame->module))
+            && same_text(have->module, frame->module) && same_text(have->source.file, frame->source.file)
+            && have->source.line == frame->source.line)
             return found;
         key++;
     }
     found = (uint32_t)names->frames.len;
     return lg_vec_push(&names->frames, *frame) && lg_map_put(&names->by_name, key, found) ? found
                                                                                           : UINT32_MAX;
+}
+
+static struct lg_source_line find_line(struct lg_alloc_names *names, const struct lg_code_seen *code,
+                                       uint32_t il)
+{
+    const struct lg_code_module *module = lg_codes_module(&names->run->codes, code->module);
+    const struct lg_source_module where = { .address = code->until == UINT64_MAX ? code->module : 0,
+                                            .path = module ? module->path : NULL,
+                                            .guid = module ? module->pdb : NULL };
+    if (il == UINT32_MAX)
+        return (struct lg_source_line){ .why_not = "the runtime tells no IL offset of it" };
+    names->lines.clr = names->clr;
+    names->lines.pid = names->run->pid;
+    return lg_source_line(&names->lines, &where, code->token, il);
+}
+
+const char *lg_alloc_place(const struct lg_alloc_frame *frame, char *buf, size_t size)
+{
+    buf[0] = '\0';
+    if (frame->source.file)
+        snprintf(buf, size, "%s:%u", lg_source_file_name(frame->source.file), frame->source.line);
+    else if (frame->il != UINT32_MAX)
+        snprintf(buf, size, "+IL%u", frame->il);
+    return buf;
 }
 
 uint32_t lg_alloc_name(struct lg_alloc_names *names, const struct lg_alloc_origin *origin, uint32_t i)
@@ -121,7 +147,8 @@ uint32_t lg_alloc_name(struct lg_alloc_names *names, const struct lg_alloc_origi
     if (code) {
         frame.method = method_label(names, code);
         frame.module = module_label(names, code);
-        frame.is_system = is_system(frame.module);
+        frame.is_system = lg_alloc_is_system(frame.module);
+        frame.source = find_line(names, code, il);
         if (!frame.method)
             return UINT32_MAX;
     }
@@ -132,6 +159,7 @@ uint32_t lg_alloc_name(struct lg_alloc_names *names, const struct lg_alloc_origi
 void lg_alloc_names_deinit(struct lg_alloc_names *names)
 {
     lg_arena_free(&names->arena);
+    lg_source_lines_deinit(&names->lines);
     lg_map_free(&names->by_place);
     lg_map_free(&names->by_name);
     lg_vec_free(&names->frames);

@@ -4,9 +4,9 @@
 #include "cli/alloc.h"
 
 static const struct lg_column frame_columns[] = {
-    { "method", "Method", LG_CELL_TEXT, -1 },
-    { "il", "IL", LG_CELL_COUNT, 0 },
-    { "module", "Module", LG_CELL_TEXT, -1 },
+    { "method", "Method", LG_CELL_TEXT, -1 }, { "il", "IL", LG_CELL_COUNT, 0 },
+    { "module", "Module", LG_CELL_TEXT, -1 }, { "file", "File", LG_CELL_TEXT, -1 },
+    { "line", "Line", LG_CELL_COUNT, 0 },     { "no_line", "", LG_CELL_TEXT, -1 },
 };
 static const struct lg_table_spec frame_spec = LG_TABLE_SPEC("stack", frame_columns, 0);
 
@@ -67,6 +67,12 @@ static void cell_frames(struct lg_table *table, const struct lg_alloc_sites *sit
             lg_cell_name(frames, frame->module);
         else
             lg_cell_null(frames);
+        lg_cell_text(frames, frame->source.file);
+        if (frame->source.file)
+            lg_cell_number(frames, frame->source.line);
+        else
+            lg_cell_null(frames);
+        lg_cell_text(frames, frame->method ? frame->source.why_not : "its code is not known");
     }
 }
 
@@ -118,12 +124,12 @@ static void add_frames(struct lg_report *report, const struct lg_alloc_sites *si
     enum { SHOWN = 12 };
     for (uint32_t i = 0; i < site->stack_count && i < SHOWN; i++) {
         const struct lg_alloc_frame *frame = &sites->names.frames.at[sites->stacks.at[site->stack + i]];
-        char il[24] = "";
-        if (frame->il != UINT32_MAX)
-            snprintf(il, sizeof(il), "+IL%u", frame->il);
-        lg_report_line(report, "    at %s%s%s%s%s", frame->method ? frame->method : "(unknown code)", il,
-                       frame->module ? " (" : "", frame->module ? frame->module : "",
-                       frame->module ? ")" : "");
+        char place[512];
+        const char *where = lg_alloc_place(frame, place, sizeof(place));
+        lg_report_line(report, "    at %s%s%s%s%s%s%s", frame->method ? frame->method : "(unknown code)",
+                       frame->source.file ? "" : where, frame->module ? " (" : "",
+                       frame->module ? frame->module : "", frame->module ? ")" : "",
+                       frame->source.file ? " in " : "", frame->source.file ? where : "");
     }
     if (site->stack_count > SHOWN)
         lg_report_line(report, "    and %u more", site->stack_count - SHOWN);
@@ -211,6 +217,21 @@ static void add_facts(const struct lg_alloc_run *run, const struct lg_alloc_site
     lg_report_fact_number(report, "unknown_frames", sites->unresolved);
 }
 
+// Nobody has the PDBs of the class library.
+static void add_line_notes(const struct lg_source_lines *lines, struct lg_report *report)
+{
+    enum { SHOWN = 5 };
+    unsigned n = 0;
+    for (size_t i = 0; i < lines->modules.len; i++) {
+        const struct lg_source_pdb *pdb = &lines->modules.at[i];
+        if (pdb->why_not && !lg_alloc_is_system(pdb->name) && n++ < SHOWN)
+            lg_report_incomplete(report, "no lines of %s: %s", pdb->name[0] ? pdb->name : "a module",
+                                 pdb->why_not);
+    }
+    if (n > SHOWN)
+        lg_report_incomplete(report, "no lines of %u more modules", n - SHOWN);
+}
+
 static void add_notes(const struct lg_alloc_run *run, const struct lg_alloc_sites *sites,
                       struct lg_report *report)
 {
@@ -243,6 +264,7 @@ static void add_notes(const struct lg_alloc_run *run, const struct lg_alloc_site
         lg_report_incomplete(report,
                              "this runtime samples every 100 KiB that a heap hands out, not by "
                              "chance: intervals are right if allocations are in no step with that");
+    add_line_notes(&sites->names.lines, report);
     if (sites->unresolved)
         lg_report_incomplete(report, "%" PRIu64 " of %" PRIu64 " frames are of code that is not known",
                              sites->unresolved, sites->frames);

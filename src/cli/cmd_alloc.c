@@ -153,8 +153,8 @@ static const char details[] =
     "  $ linger alloc 4711 -for 30s -top 1\n"
     "  Planted: 4,202,317 bytes alive (3,027,690 to 5,680,365) in 21,887 objects\n"
     "      41 of 41 samples are alive and retain 7,872 bytes\n"
-    "      at Initialised.Fill+IL25 (Sites.dll)\n"
-    "      at Initialised..cctor+IL0 (Sites.dll)\n"
+    "      at Initialised.Fill (Sites.dll) in Program.cs:61\n"
+    "      at Initialised..cctor (Sites.dll) in Program.cs:54\n"
     "      held by static Initialised.Items -> Planted[] items";
 
 const struct lg_command lg_cmd_alloc = {

@@ -224,6 +224,9 @@ const struct lg_module *lg_clr_module(struct lg_clr *clr, uint64_t module); // N
 LG_MUST_CHECK struct lg_error *lg_clr_modules(struct lg_clr *clr, const struct lg_module *const **ret,
                                               size_t *count_ret);
 
+// Whether its image lies in memory as the loader maps it (an RVA is an offset), or as in its file.
+bool lg_clr_module_is_mapped(struct lg_clr *clr, uint64_t module);
+
 // The module whose LoaderAllocator a type lives with: its own, or for List<Plugin.Order> the plug-in's;
 // 0 unknown.
 uint64_t lg_clr_loader_module(struct lg_clr *clr, const struct lg_type *type);

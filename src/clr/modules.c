@@ -202,16 +202,23 @@ const struct lg_metadata *lg_module_metadata(struct lg_clr *clr, uint64_t module
     return metadata_of(clr, find_module(clr, module));
 }
 
+bool lg_clr_module_is_mapped(struct lg_clr *clr, uint64_t module)
+{
+    struct module *m = find_module(clr, module);
+    metadata_of(clr, m); // Tells which layout it is where nobody else does.
+    return m && m->facts.is_mapped;
+}
+
 uint64_t lg_module_rva(struct lg_clr *clr, uint64_t module, uint32_t rva)
 {
     struct module *m = find_module(clr, module);
     if (!m || m->facts.module.image_base == 0)
         return 0;
-    metadata_of(clr, m); // Tells which layout it is where nobody else does.
+    bool mapped = lg_clr_module_is_mapped(clr, module);
     struct image image = { clr->target, m->facts.module.image_base };
     struct lg_pe_source source = { read_image_bytes, &image };
     uint64_t offset;
-    return lg_pe_offset(&source, m->facts.is_mapped, rva, &offset) ? image.base + offset : 0;
+    return lg_pe_offset(&source, mapped, rva, &offset) ? image.base + offset : 0;
 }
 
 const char *lg_module_label(struct lg_clr *clr, uint64_t module)

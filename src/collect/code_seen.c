@@ -28,7 +28,8 @@ static struct lg_error *read_method(struct lg_codes *codes, const struct lg_even
     ret->module = lg_read_u64(&r);
     ret->start = lg_read_u64(&r);
     ret->size = lg_read_u32(&r);
-    lg_read_u64(&r); // token, flags
+    ret->token = lg_read_u32(&r);
+    lg_read_u32(&r); // flags
     ret->type = keep_text(codes, &r);
     ret->name = keep_text(codes, &r);
     ret->signature = keep_text(codes, &r);
@@ -82,8 +83,9 @@ static struct lg_error *present(struct lg_codes *codes, const struct lg_event *e
     return err ? err : add(codes, &code);
 }
 
-// MethodILToNativeMap: id, rejit id, extents, count, IL offsets, native offsets. It comes before its
-// method.
+// MethodILToNativeMap: id, rejit id, extents, count, IL offsets, native offsets, instance, version of
+// the IL. It comes before its method. Offsets of IL that a profiler has put there mean nothing to
+// anybody.
 static struct lg_error *read_map(struct lg_codes *codes, const struct lg_event *event)
 {
     struct lg_reader r = lg_event_payload(event);
@@ -94,6 +96,10 @@ static struct lg_error *read_map(struct lg_codes *codes, const struct lg_event *
     const uint8_t *il = lg_read_bytes(&r, count * 4), *native = lg_read_bytes(&r, count * 4);
     codes->map = (uint32_t)codes->maps.len;
     codes->map_count = 0;
+    struct lg_reader rest = r;
+    lg_read_u16(&rest);
+    if (lg_read_u64(&rest) != 0)
+        return NULL;
     if (r.failed || codes->maps.len + count > MAPS_MAX)
         return NULL;
     for (uint32_t i = 0; i < count; i++) {
@@ -107,6 +113,7 @@ static struct lg_error *read_map(struct lg_codes *codes, const struct lg_event *
     return NULL;
 }
 
+// id, assembly, flags, reserved, path of the IL, of the native image, instance, GUID of the PDB, …
 static struct lg_error *read_module(struct lg_codes *codes, const struct lg_event *event)
 {
     struct lg_reader r = lg_event_payload(event);
@@ -115,6 +122,12 @@ static struct lg_error *read_module(struct lg_codes *codes, const struct lg_even
     module.path = keep_text(codes, &r);
     if (r.failed)
         return NULL;
+    char native[8];
+    lg_read_wide_text(&r, native, sizeof(native));
+    lg_read_u16(&r);
+    const void *pdb = lg_read_bytes(&r, sizeof(module.pdb));
+    if (pdb)
+        memcpy(module.pdb, pdb, sizeof(module.pdb));
     return module.path && lg_vec_push(&codes->modules, module) ? NULL : &lg_no_memory;
 }
 
@@ -205,11 +218,11 @@ uint32_t lg_codes_il(const struct lg_codes *codes, const struct lg_code_seen *co
     return il >= 0xfffffffd ? UINT32_MAX : il;
 }
 
-const char *lg_codes_module(const struct lg_codes *codes, uint64_t module)
+const struct lg_code_module *lg_codes_module(const struct lg_codes *codes, uint64_t module)
 {
     for (size_t i = 0; i < codes->modules.len; i++) {
         if (codes->modules.at[i].id == module)
-            return codes->modules.at[i].path;
+            return &codes->modules.at[i];
     }
     return NULL;
 }

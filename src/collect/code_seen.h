@@ -17,6 +17,7 @@ struct lg_code_seen {
     uint64_t start, size;
     uint64_t from, until; // time; 0 and UINT64_MAX: not seen to come, or to go
     uint64_t method_desc, module;
+    uint32_t token;                      // MethodDef; 0 or 0x06000000: made at run time
     const char *type, *name, *signature; // "App.Order", "Submit", "void (int32)"; UTF-8
     uint32_t map, map_count;             // IL offsets: in `maps`
     uint64_t order;
@@ -24,6 +25,7 @@ struct lg_code_seen {
 struct lg_code_module {
     uint64_t id;
     const char *path; // of its IL; UTF-8
+    uint8_t pdb[16];  // GUID of its PDB; zeros: not told
 };
 struct lg_code_map {
     uint32_t native, il; // il >= 0xfffffffd: prolog, epilog, none
@@ -46,7 +48,8 @@ const struct lg_code_seen *lg_codes_find(struct lg_codes *codes, uint64_t ip, ui
                                          uint64_t last);
 // IL offset of the call that returns to `ip`; UINT32_MAX: not known.
 uint32_t lg_codes_il(const struct lg_codes *codes, const struct lg_code_seen *code, uint64_t ip);
-const char *lg_codes_module(const struct lg_codes *codes, uint64_t module); // NULL: not known
+// NULL: not known.
+const struct lg_code_module *lg_codes_module(const struct lg_codes *codes, uint64_t module);
 void lg_codes_deinit(struct lg_codes *codes);
 
 #endif

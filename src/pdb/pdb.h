@@ -16,7 +16,7 @@
 #include "metadata/pe.h"
 #include "util/cleanup.h"
 
-enum { LG_PDB_ID = 20, LG_PDB_MAX = 512 << 20 };
+enum { LG_PDB_ID = 20, LG_PDB_MAX = 256 << 20 };
 
 struct lg_pdb;
 
