@@ -13,6 +13,7 @@ static struct lg_error *take_event(void *data, const struct lg_event *event)
 static void take_loss(void *data, const struct lg_event_loss *loss)
 {
     struct lg_alloc_run *run = data;
+    lg_codes_lost(&run->codes, loss);
     lg_allocations_lost(&run->samples, loss);
 }
 

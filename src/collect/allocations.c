@@ -10,6 +10,8 @@ enum {
     SURVIVED = 21,
     MOVED = 22,
     GENERATION = 23,
+    METHOD_LOAD_SHORT = 141,
+    METHOD_UNLOAD_SHORT = 142,
     METHOD_LOAD = 143,
     METHOD_UNLOAD = 144,
     SAMPLED = 303,
@@ -18,8 +20,10 @@ enum {
     LIVE_MAX = 16 << 20,
 };
 
-const uint32_t lg_alloc_events[] = { GC_START,   GC_END,      SURVIVED,      MOVED,
-                                     GENERATION, METHOD_LOAD, METHOD_UNLOAD, SAMPLED };
+const uint32_t lg_alloc_events[] = {
+    GC_START,    GC_END,        SURVIVED, MOVED, GENERATION, METHOD_LOAD_SHORT, METHOD_UNLOAD_SHORT,
+    METHOD_LOAD, METHOD_UNLOAD, SAMPLED,
+};
 const size_t lg_alloc_event_count = sizeof(lg_alloc_events) / sizeof(*lg_alloc_events);
 
 static uint64_t hash_of(const struct lg_event *event, uint64_t mt)
@@ -191,6 +195,8 @@ void lg_allocations_lost(struct lg_allocations *all, const struct lg_event_loss 
 {
     if (all->is_over || loss->since >= all->window_end)
         return;
+    lg_map_free(&all->by_key); // What is made from now on has stacks of its own: code may be another.
+    all->by_key = (struct lg_map){ 0 };
     all->lost_events += loss->count;
     lg_allocations_distrust(all, &all->dropped_lost);
 }
