@@ -35,7 +35,8 @@ struct lg_call {
     uint8_t *before; // [len] What was there. Owned.
     bool is_armed;   // The registers are not the thread's own.
     bool has_left;   // It is somewhere else than where it had been stopped.
-    int deferred;    // A signal that could not wait (SIGSTOP), to be sent again; 0: none
+    int deferred;    // A signal that could not wait (a fault), to be sent again; 0: none
+    int let_through; // A SIGSTOP that the thread stands before, and has as it goes on; 0: none
     long result;     // Of the call: what it returned, negative errno for an error.
     int child;       // The process that it made, 0: none
 };

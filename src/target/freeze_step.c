@@ -49,8 +49,7 @@ static enum event await_event(int tid, unsigned limit_ms, int *signal_ret)
     return pid == 0 ? LATE : pid < 0 ? ENDED : tell(status, signal_ret);
 }
 
-// A signal that cannot wait until the call is over is taken, and sent again afterwards: by us, or by the
-// watchdog.
+// A signal that is sent again once the call is over: by us, or by the watchdog.
 static void defer(struct lg_call *call, int sig)
 {
     struct lg_journal *journal = call->freeze->journal;
@@ -61,23 +60,36 @@ static void defer(struct lg_call *call, int sig)
     }
 }
 
+// A signal that cannot wait until the call is over. A fault is deferred. SIGSTOP is not: sent again, it
+// would undo a SIGCONT that came after it. It is let through: the process is to stop from then on, which
+// a traced thread takes note of, to go on all the same (group-stop, ptrace(2)); let go, it stops, unless
+// a SIGCONT has come.
+static void meet(struct lg_call *call, int sig)
+{
+    if (sig == SIGSTOP)
+        call->let_through = sig;
+    else
+        defer(call, sig);
+}
+
 // Goes on to the next stop.
 static enum event go(struct lg_call *call, int request, unsigned limit_ms)
 {
     int tid = call->thread->tid, sig = 0;
-    if (ptrace(request, tid, 0, 0) != 0) {
+    if (ptrace(request, tid, 0, (void *)(intptr_t)call->let_through) != 0) {
         // It was killed in its stop; there is nothing to see but its end.
         call->thread->state = LG_TRACEE_MOVING;
         return ENDED;
     }
     call->has_left = true;
+    call->let_through = 0;
     enum event event = await_event(tid, limit_ms, &sig);
     if (event == ENDED)
         call->thread->state = LG_TRACEE_GONE;
     if (event == LATE)
         call->thread->state = LG_TRACEE_MOVING;
     if (event == SIGNALLED)
-        defer(call, sig);
+        meet(call, sig);
     return event;
 }
 
@@ -113,6 +125,13 @@ static void keep_child(struct lg_call *call)
         call->child = (int)child;
 }
 
+// Whether a signal came before the call could begin: the kernel then makes it anew.
+static bool is_made_again(const struct lg_call *call)
+{
+    struct user_regs_struct r;
+    return ptrace(PTRACE_GETREGS, call->thread->tid, 0, &r) == 0 && (long)r.rax == -LG_ERESTARTNOINTR;
+}
+
 static struct lg_error *not_made(struct lg_call *call, enum event event)
 {
     if (event == LATE)
@@ -136,11 +155,12 @@ struct lg_error *lg_call_run(struct lg_call *call)
             keep_child(call);
             return NULL;
         }
-        if (event == AT_CALL && entered) {
+        if (event == AT_CALL && entered && !is_made_again(call)) {
             finish(call);
             return NULL;
         }
-        entered |= event == AT_CALL;
+        if (event == AT_CALL)
+            entered = !entered;
     }
     return not_made(call, LATE);
 }
@@ -158,7 +178,7 @@ static bool come_to_rest(struct lg_call *call)
                                   : event == LATE ? LG_TRACEE_MOVING
                                                   : LG_TRACEE_STOPPED;
             if (event == SIGNALLED)
-                defer(call, sig);
+                meet(call, sig);
         } else {
             event = go(call, PTRACE_CONT, ENTER_MS);
         }
@@ -184,6 +204,10 @@ void lg_call_end(struct lg_call *call)
     if (at_rest && call->before) {
         ssize_t n = lg_proc_mem_write(&call->freeze->mem, call->before, call->len, call->base);
         (void)n; // What lies below a red zone is nobody's.
+    }
+    if (call->let_through && t->state == LG_TRACEE_STOPPED) { // It stands before it.
+        t->state = LG_TRACEE_SIGNAL;
+        t->signal = call->let_through;
     }
     if (call->deferred) {
         syscall(SYS_tgkill, call->freeze->pid, t->tid, call->deferred);

@@ -9,7 +9,7 @@
 //     a thread that is on its way to clone              turns it back
 //     a copy, from its clone until it was waited for:   has the process wait for it
 //       it would stay a zombie
-//     a signal (SIGSTOP) that a thread came to stand    sends it again
+//     a signal (of a fault) that a thread came to stand sends it again
 //       before in the middle of a call of ours, and
 //       that was taken away to end the call
 //

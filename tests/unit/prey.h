@@ -67,8 +67,11 @@ static inline void prey_await(const struct prey *prey, unsigned count)
 static inline void prey_await_count(const struct prey *prey, int i, unsigned more)
 {
     unsigned wanted = atomic_load(&prey->shared->counts[i]) + more;
-    while ((int)(atomic_load(&prey->shared->counts[i]) - wanted) < 0)
+    for (int ms = 0; (int)(atomic_load(&prey->shared->counts[i]) - wanted) < 0; ms++) {
+        if (ms == 60000) // A bound, not a measure.
+            fail_msg("thread %d of process %d stands still", i, prey->pid);
         sleep_ms(1);
+    }
 }
 
 // Its exit status, or minus the signal that ended it.

@@ -17,12 +17,12 @@ enum {
     LIMIT_MS = 30000, // A bound, not a measure.
 };
 
-// ---- the tracer: dies at step `last`, sends `signal` at step `when` ----
+// ---- the tracer: dies at step `last`, sends `signal` at step `when`, and SIGCONT at step `then` ----
 
 static struct plan {
     int tracer; // The process that counts; 0: nobody does.
     atomic_int steps;
-    int last, when, signal, prey;
+    int last, when, signal, then, prey;
 } plan;
 
 static void step(void)
@@ -32,6 +32,8 @@ static void step(void)
     int now = atomic_fetch_add(&plan.steps, 1) + 1;
     if (plan.signal && now == plan.when)
         syscall(SYS_kill, plan.prey, plan.signal);
+    if (plan.then && now == plan.then)
+        syscall(SYS_kill, plan.prey, SIGCONT);
     if (now == plan.last)
         syscall(SYS_kill, plan.tracer, SIGKILL);
 }
@@ -96,18 +98,20 @@ static void await_watchdog(void)
 }
 
 // True: it came to the end of its work before it was killed.
-static bool look_and_die(int pid, int last, int when, int sig)
+static bool look_and_die(int pid, int last, int when, int sig, int then)
 {
     int status, tracer = fork();
     assert_true(tracer >= 0);
     if (tracer == 0) {
-        plan = (struct plan){ .last = last, .when = when, .signal = sig, .prey = pid };
+        plan = (struct plan){ .last = last, .when = when, .signal = sig, .then = then, .prey = pid };
         plan.tracer = getpid();
         struct lg_target *target = NULL;
         struct lg_error *err = lg_live_open(pid, &target);
         lg_target_free(target);
         if (err)
             fprintf(stderr, "step %d: %s\n", atomic_load(&plan.steps), lg_error_message(err));
+        if (then > atomic_load(&plan.steps)) // It came to no such step.
+            syscall(SYS_kill, pid, SIGCONT);
         _exit(err ? 1 : 0);
     }
     assert_int_equal(__real_waitpid(tracer, &status, 0), tracer);
@@ -149,7 +153,7 @@ static void assert_becomes_as_it_was(int pid, int last, const char *states)
 static int kill_at_every_step(int pid)
 {
     int last = 1;
-    while (last < STEPS_MAX && !look_and_die(pid, last, 0, 0))
+    while (last < STEPS_MAX && !look_and_die(pid, last, 0, 0, 0))
         assert_becomes_as_it_was(pid, last++, NULL);
     assert_true(last > 5 && last < STEPS_MAX);
     assert_untouched(pid);
@@ -240,7 +244,7 @@ static void no_signal_is_lost_with_linger(void **state)
     unsigned sent = 0;
     for (int last = 2, is_done = 0; last < STEPS_MAX && !is_done; last++) {
         int when = last * 7 % (last - 1) + 1;
-        is_done = look_and_die(prey.pid, last, when, SIGRTMIN + 1);
+        is_done = look_and_die(prey.pid, last, when, SIGRTMIN + 1, 0);
         assert_becomes_as_it_was(prey.pid, last, NULL);
         sent++;
         for (int ms = 0; ms < LIMIT_MS && atomic_load(&prey.shared->counts[1]) != sent; ms++)
@@ -257,12 +261,29 @@ static void a_stop_is_not_lost_with_linger(void **state)
     prey_await(&prey, 2);
     for (int last = 2, is_done = 0; last < STEPS_MAX && !is_done; last++) {
         int when = last * 5 % (last - 1) + 1;
-        is_done = look_and_die(prey.pid, last, when, SIGSTOP);
+        is_done = look_and_die(prey.pid, last, when, SIGSTOP, 0);
         assert_becomes_as_it_was(prey.pid, last, "TT");
         assert_int_equal(__real_kill(prey.pid, SIGCONT), 0);
         prey_await_count(&prey, 0, 1);
     }
     end_with(&prey, 10);
+}
+
+// Soon after the stop, whether linger comes to its end or not.
+static void nor_is_a_continue(void **state)
+{
+    struct prey prey = { 0 };
+    prey_start(&prey, count_and_wait);
+    prey_await(&prey, 2);
+    for (int last = 5, is_done = 0; last < STEPS_MAX && !is_done; last++) {
+        int later = last % 3, when = last * 5 % (last - 1 - later) + 1;
+        is_done = look_and_die(prey.pid, last, when, SIGSTOP, when + later);
+        assert_becomes_as_it_was(prey.pid, last, NULL);
+        prey_await_count(&prey, 0, 1);
+        assert_true(look_and_die(prey.pid, 0, last, SIGSTOP, last + later)); // Not killed.
+        prey_await_count(&prey, 0, 1);
+    }
+    end_with(&prey, 12);
 }
 
 // ---- the target is the first process of its namespace, and takes in orphans ----
@@ -340,6 +361,7 @@ int main(void)
         cmocka_unit_test(killed_at_any_step_it_leaves_nothing_in_a_process_that_it_cannot_copy),
         cmocka_unit_test(no_signal_is_lost_with_linger),
         cmocka_unit_test(a_stop_is_not_lost_with_linger),
+        cmocka_unit_test(nor_is_a_continue),
         cmocka_unit_test(the_watchdog_leaves_nothing_either),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
