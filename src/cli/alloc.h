@@ -18,6 +18,7 @@
 #include "collect/code_seen.h"
 #include "collect/routes.h"
 #include "diag/diag.h"
+#include "diag/port.h"
 #include "util/new_file.h"
 
 enum lg_alloc_by {
@@ -44,13 +45,25 @@ struct lg_alloc_run {
     struct lg_codes codes;
     struct lg_nettrace *trace;
     struct lg_new_file *raw; // A copy of the stream goes there; NULL: nowhere.
+    struct lg_port *port;    // The process waits there until it is followed; NULL: it runs already.
     int pid;                 // 0: a file
     double seconds;          // followed
     const char *ended_by; // "-for", "interrupt", "-until-rss", "-max-bytes", "the process", "the file"
     bool is_frozen;       // The session has the heap as it was at the end.
     const char *why_not;  // Why no survivors can be told; NULL: they can.
-    bool is_quiet;        // No lines on standard error.
 };
+// `is_command`: what is followed is a command, all the words.
+LG_MUST_CHECK struct lg_error *lg_alloc_query_parse(const struct lg_args *args, bool is_command,
+                                                    struct lg_alloc_query *ret);
+// Follows a process, and keeps its events if `-o` wants them.
+LG_MUST_CHECK struct lg_error *lg_alloc_record(struct lg_session *session, const struct lg_args *args,
+                                               const char *spec, const struct lg_alloc_query *query,
+                                               struct lg_alloc_run *run);
+LG_MUST_CHECK struct lg_error *lg_alloc_make_report(struct lg_session *session,
+                                                    const struct lg_args *args,
+                                                    const struct lg_alloc_query *query,
+                                                    struct lg_alloc_run *run, struct lg_report **ret);
+extern const struct lg_option lg_alloc_options[];
 LG_MUST_CHECK struct lg_error *lg_alloc_trace_new(struct lg_alloc_run *run);
 LG_MUST_CHECK struct lg_error *lg_alloc_take(struct lg_alloc_run *run, const void *bytes, size_t size);
 LG_MUST_CHECK struct lg_error *lg_alloc_file(struct lg_alloc_run *run, const char *path);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "cli/alloc.h"
+#include "target/proc.h"
 #include "target/threads.h"
 #include "util/cancel.h"
 
@@ -66,59 +67,29 @@ static enum lg_thread_sort thread_sort(void *data, uint64_t thread)
 
 // ---- the session ----
 
-static struct lg_error *collect(struct follow *follow, const struct lg_diag_provider *provider,
-                                uint32_t buffer_mb, uint64_t rundown)
+// A runtime that can filter events has AllocationSampled too: both are .NET 10's.
+static struct lg_error *begin(struct follow *follow, uint32_t buffer_mb)
 {
-    const struct lg_diag_request request = { .providers = provider,
+    const struct lg_diag_provider sampled = {
+        .name = LG_DIAG_RUNTIME,
+        .keywords = LG_ALLOC_KEYWORDS | LG_ALLOC_KEYWORD_SAMPLED,
+        .level = LG_DIAG_INFO,
+        .events = lg_alloc_events,
+        .event_count = lg_alloc_event_count,
+    };
+    const struct lg_diag_provider ticks = { .name = LG_DIAG_RUNTIME,
+                                            .keywords = LG_ALLOC_KEYWORDS,
+                                            .level = LG_DIAG_VERBOSE };
+    const struct lg_diag_request request = { .providers = &sampled,
+                                             .unfiltered = &ticks,
                                              .provider_count = 1,
                                              .buffer_mb = buffer_mb,
-                                             .rundown = rundown,
+                                             .rundown = LG_DIAG_RUNDOWN_ALL,
                                              .stacks = true };
     follow->asked_at = now(CLOCK_MONOTONIC);
     struct lg_error *err = lg_diag_collect(follow->diag, &request, &follow->session);
     follow->answered_at = now(CLOCK_MONOTONIC);
     return err;
-}
-
-// A runtime that can filter events has AllocationSampled too: both are .NET 10's. It is asked by a
-// session with nothing in it. That has to be over before another one begins: the end of one would take
-// events of the GC away from the other (.NET 8, measured).
-static struct lg_error *has_sampling(struct follow *follow, bool *ret)
-{
-    const struct lg_diag_provider nothing = {
-        .name = "linger", .level = LG_DIAG_CRITICAL, .events = lg_alloc_events, .event_count = 1
-    };
-    char buf[4096];
-    size_t len;
-    struct lg_error *err = collect(follow, &nothing, 1, 0);
-    *ret = follow->session.filtered;
-    if (!err)
-        err = lg_diag_stop(follow->diag, &follow->session);
-    uint64_t last = now(CLOCK_MONOTONIC);
-    while (!err && !follow->session.ended
-           && now(CLOCK_MONOTONIC) - last < LG_DIAG_REPLY_MS * 1000000ull) {
-        err = lg_diag_read(&follow->session, buf, sizeof(buf), STEP_MS, &len);
-        last = !err && len ? now(CLOCK_MONOTONIC) : last;
-    }
-    if (!err && !follow->session.ended)
-        err = lg_error_new(LG_ERR_OS, "the runtime does not end a session: is the process stopped?");
-    lg_diag_close(&follow->session);
-    follow->session = (struct lg_diag_session){ .fd = -1, .stop_fd = -1 };
-    return err;
-}
-
-static struct lg_error *begin(struct follow *follow, uint32_t buffer_mb)
-{
-    bool sampled;
-    struct lg_error *err = has_sampling(follow, &sampled);
-    const struct lg_diag_provider provider = {
-        .name = LG_DIAG_RUNTIME,
-        .keywords = LG_ALLOC_KEYWORDS | (sampled ? LG_ALLOC_KEYWORD_SAMPLED : 0),
-        .level = sampled ? LG_DIAG_INFO : LG_DIAG_VERBOSE,
-        .events = sampled ? lg_alloc_events : NULL,
-        .event_count = sampled ? lg_alloc_event_count : 0,
-    };
-    return err ? err : collect(follow, &provider, buffer_mb, LG_DIAG_RUNDOWN_ALL);
 }
 
 static uint64_t rss_of(int pid)
@@ -169,6 +140,13 @@ static struct lg_error *read_until_enough(struct follow *follow, const struct lg
     if (lg_cancel_flag == SIGINT)
         lg_cancel_flag = 0; // It has ended what it is for (interrupt.c).
     return err;
+}
+
+static bool is_over(int pid)
+{
+    _cleanup_close_ int proc = lg_proc_open(pid);
+    char state = proc >= 0 ? lg_proc_state(proc, "stat") : 0;
+    return state == 0 || state == 'Z' || state == 'X';
 }
 
 // ---- while the copy is looked at ----
@@ -237,20 +215,34 @@ static struct lg_error *freeze(struct follow *follow, struct lg_session *session
     pthread_join(thread, NULL);
     if (!err)
         set_window(follow, lg_session_target(session));
-    if (!err)
-        err = lg_steal(keeper.err);
-    lg_error_free(keeper.err);
-    if (!err)
-        err = lg_alloc_take(follow->run, keeper.bytes.at, keeper.bytes.len);
+    struct lg_error *unread =
+        keeper.err ? keeper.err : lg_alloc_take(follow->run, keeper.bytes.at, keeper.bytes.len);
     lg_vec_free(&keeper.bytes);
-    follow->run->is_frozen = !err;
+    follow->run->is_frozen = !err && !unread;
+    if (!err)
+        return unread;
+    lg_error_free(unread);
     return err;
+}
+
+// A process that Ctrl-C ends as well may be gone before, or while, it is looked at.
+static struct lg_error *excuse_end(struct follow *follow, struct lg_error *err)
+{
+    if (!err || err == &lg_no_memory || err == &lg_was_cancelled || !is_over(follow->run->pid))
+        return err;
+    lg_error_free(err);
+    follow->run->why_not = "the process ended while it was looked at";
+    return NULL;
 }
 
 // Asks for the end, and reads what the runtime tells of its code.
 static struct lg_error *read_rest(struct follow *follow)
 {
     struct lg_error *err = follow->session.ended ? NULL : lg_diag_stop(follow->diag, &follow->session);
+    if (err && is_over(follow->run->pid)) { // Its stream has an end all the same.
+        lg_error_free(err);
+        err = NULL;
+    }
     uint64_t last = now(CLOCK_MONOTONIC), bytes = 0;
     while (!err && !follow->session.ended && now(CLOCK_MONOTONIC) - last < DRAIN_MS * 1000000ull) {
         err = read_step(follow);
@@ -282,11 +274,13 @@ static struct lg_error *follow_all(struct follow *follow, struct lg_session *ses
     if (err)
         return err;
     bool is_gone = follow->session.ended;
-    if (is_gone)
+    if (is_gone && run->port)
+        run->why_not = "the process ended, and its memory with it";
+    else if (is_gone)
         run->why_not = "the process, or somebody else, ended the session: what happened to the objects "
                        "since is not known";
     else
-        err = freeze(follow, session, spec);
+        err = excuse_end(follow, freeze(follow, session, spec));
     if (!err)
         err = read_rest(follow);
     return err ? err : finish(follow);
@@ -307,7 +301,9 @@ struct lg_error *lg_alloc_live(struct lg_alloc_run *run, struct lg_session *sess
         err = lg_alloc_trace_new(run);
     if (!err)
         err = begin(&follow, (uint32_t)query->buffer_mb);
-    if (!err)
+    if (!err && run->port)
+        lg_port_let_go(run->port);
+    if (!err && !run->port)
         fprintf(stderr, "following %s; %s\n", pid,
                 query->for_ms ? "Ctrl-C ends it early" : "Ctrl-C ends it");
     if (!err)

@@ -237,6 +237,7 @@ static struct lg_error *parse_words(struct lg_args *args, int count, char *const
         } else if (!options || word[0] != '-' || !word[1]) {
             if (!lg_vec_push(&args->words, word))
                 return &lg_no_memory;
+            options &= args->command->needs != LG_NEEDS_SHELL; // Those that follow are not ours.
         } else {
             bool took_next;
             struct lg_error *err =

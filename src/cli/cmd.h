@@ -33,6 +33,7 @@ extern const struct lg_command lg_cmd_quit;
 extern const struct lg_command lg_cmd_refresh;
 extern const struct lg_command lg_cmd_retained;
 extern const struct lg_command lg_cmd_info;
+extern const struct lg_command lg_cmd_run;
 extern const struct lg_command lg_cmd_snapshot;
 extern const struct lg_command lg_cmd_vadump;
 extern const struct lg_command lg_cmd_watch;

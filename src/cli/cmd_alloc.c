@@ -6,7 +6,8 @@
 
 enum { TOP = 10, BUFFER_MB = 64, BUFFER_MB_MAX = 4096 };
 
-static struct lg_error *parse(const struct lg_args *args, struct lg_alloc_query *ret)
+struct lg_error *lg_alloc_query_parse(const struct lg_args *args, bool is_command,
+                                      struct lg_alloc_query *ret)
 {
     static const char *const ways[] = { "site", "method", "type", "holder" };
     const char *by = lg_args_text(args, "by"), *out = lg_args_text(args, "o");
@@ -19,7 +20,7 @@ static struct lg_error *parse(const struct lg_args *args, struct lg_alloc_query 
         .max_bytes = lg_args_number(args, "max-bytes", 0),
         .buffer_mb = lg_args_number(args, "buffer", BUFFER_MB),
     };
-    struct lg_error *err = lg_args_expect(args, 1, 1);
+    struct lg_error *err = lg_args_expect(args, 1, is_command ? SIZE_MAX : 1);
     if (err)
         return err;
     unsigned way = 0;
@@ -33,7 +34,7 @@ static struct lg_error *parse(const struct lg_args *args, struct lg_alloc_query 
         return lg_error_new(LG_ERR_USAGE, "-all tells of what died, too: nothing holds it");
     if (ret->buffer_mb == 0 || ret->buffer_mb > BUFFER_MB_MAX)
         return lg_error_new(LG_ERR_USAGE, "-buffer is a number of MiB between 1 and %d", BUFFER_MB_MAX);
-    if (out && !lg_alloc_can_export(out))
+    if (out && !is_command && !lg_alloc_can_export(out))
         return lg_error_new(
             LG_ERR_USAGE, "'-o %s': expected a name that ends in .folded, .speedscope.json or .nettrace",
             out);
@@ -43,7 +44,7 @@ static struct lg_error *parse(const struct lg_args *args, struct lg_alloc_query 
 static struct lg_error *check_args(const struct lg_args *args)
 {
     struct lg_alloc_query query;
-    return parse(args, &query);
+    return lg_alloc_query_parse(args, false, &query);
 }
 
 static bool is_trace(const char *spec)
@@ -68,43 +69,55 @@ static struct lg_error *keep_events(struct lg_new_file *file, struct lg_error *e
     return err;
 }
 
-static struct lg_error *record(struct lg_session *session, const struct lg_args *args,
-                               const struct lg_alloc_query *query, struct lg_alloc_run *run)
+static bool keeps_events(const char *out)
 {
-    const char *spec = lg_args_at(args, 0), *out = lg_args_text(args, "o");
     size_t n = out ? strlen(out) : 0;
-    bool keeps_events = n > 9 && strcmp(out + n - 9, ".nettrace") == 0;
-    int pid = 0;
-    struct lg_error *err = lg_target_resolve(spec, &pid);
-    if (err)
-        return err;
-    bool is_file = pid == 0 && is_trace(spec);
-    if (is_file && keeps_events)
-        return lg_error_new(
-            LG_ERR_USAGE, "'-o %s': events are written of a process; '%s' is a file of them", out, spec);
-    if (is_file)
-        return lg_alloc_file(run, spec);
-    if (pid == 0)
-        return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' is no process, and no .nettrace file", spec);
-    if (keeps_events)
-        err = lg_new_file_create(out, &run->raw);
+    return n > 9 && strcmp(out + n - 9, ".nettrace") == 0;
+}
+
+struct lg_error *lg_alloc_record(struct lg_session *session, const struct lg_args *args,
+                                 const char *spec, const struct lg_alloc_query *query,
+                                 struct lg_alloc_run *run)
+{
+    const char *out = lg_args_text(args, "o");
+    struct lg_error *err = keeps_events(out) ? lg_new_file_create(out, &run->raw) : NULL;
     if (err)
         return err;
     err = lg_alloc_live(run, session, spec, query);
     return run->raw ? keep_events(run->raw, err) : err;
 }
 
-static struct lg_error *make_report(struct lg_session *session, const struct lg_args *args,
-                                    const struct lg_alloc_query *query, struct lg_alloc_run *run,
-                                    struct lg_report **ret)
+static struct lg_error *record(struct lg_session *session, const struct lg_args *args,
+                               const struct lg_alloc_query *query, struct lg_alloc_run *run)
+{
+    const char *spec = lg_args_at(args, 0), *out = lg_args_text(args, "o");
+    int pid = 0;
+    struct lg_error *err = lg_target_resolve(spec, &pid);
+    if (err)
+        return err;
+    bool is_file = pid == 0 && is_trace(spec);
+    if (is_file && keeps_events(out))
+        return lg_error_new(
+            LG_ERR_USAGE, "'-o %s': events are written of a process; '%s' is a file of them", out, spec);
+    if (is_file)
+        return lg_alloc_file(run, spec);
+    if (pid == 0)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "'%s' is no process, and no .nettrace file", spec);
+    return lg_alloc_record(session, args, spec, query, run);
+}
+
+struct lg_error *lg_alloc_make_report(struct lg_session *session, const struct lg_args *args,
+                                      const struct lg_alloc_query *query, struct lg_alloc_run *run,
+                                      struct lg_report **ret)
 {
     struct lg_alloc_sites sites = { 0 };
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("alloc");
     struct lg_error *err = report ? lg_alloc_sites_find(session, run, query, &sites) : &lg_no_memory;
     if (!err)
         lg_alloc_report(run, query, &sites, report);
-    if (!err && lg_args_text(args, "o"))
-        err = lg_alloc_export(session, run, query, lg_args_text(args, "o"));
+    const char *out = lg_args_text(args, "o");
+    if (!err && out && lg_alloc_can_export(out))
+        err = lg_alloc_export(session, run, query, out);
     lg_alloc_sites_deinit(&sites);
     if (!err && lg_report_failed(report))
         err = &lg_no_memory;
@@ -118,16 +131,16 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
 {
     struct lg_alloc_query query;
     struct lg_alloc_run alloc = { 0 };
-    struct lg_error *err = parse(args, &query);
+    struct lg_error *err = lg_alloc_query_parse(args, false, &query);
     if (!err)
         err = record(session, args, &query, &alloc);
     if (!err)
-        err = make_report(session, args, &query, &alloc, ret);
+        err = lg_alloc_make_report(session, args, &query, &alloc, ret);
     lg_alloc_run_deinit(&alloc);
     return err;
 }
 
-static const struct lg_option options[] = {
+const struct lg_option lg_alloc_options[] = {
     { "for", LG_OPT_DURATION, "TIME", "follow for so long (30s, 10m); without it until Ctrl-C" },
     { "until-rss", LG_OPT_SIZE, "SIZE", "follow until so much of it is resident (2g)" },
     { "max-bytes", LG_OPT_SIZE, "SIZE", "follow until so many bytes of events have come" },
@@ -162,10 +175,10 @@ const struct lg_command lg_cmd_alloc = {
     .usage = "TARGET [OPTIONS]",
     .summary = "where the objects that are alive were made: sampled allocations, followed from outside",
     .details = details,
-    .options = options,
+    .options = lg_alloc_options,
     .needs = LG_TAKES_TARGET,
     .follows = true,
-    .writes_file = true,
+    .writes_file = lg_alloc_can_export,
     .check = check_args,
     .run = run,
 };

@@ -229,6 +229,11 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     return err;
 }
 
+static bool writes_file(const char *path)
+{
+    return *path != 0;
+}
+
 static const struct lg_option options[] = {
     { "o", LG_OPT_TEXT, "FILE", "where to write it; takes the place of what is there" },
     { "contents", LG_OPT_FLAG, NULL, "with values of fields and strings: several times as big" },
@@ -256,7 +261,7 @@ const struct lg_command lg_cmd_snapshot = {
     .details = details,
     .options = options,
     .needs = LG_NEEDS_HEAP,
-    .writes_file = true,
+    .writes_file = writes_file,
     .looks = true,
     .check = check_args,
     .run = run,

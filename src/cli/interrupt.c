@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cli/child.h"
 #include "util/cancel.h"
 
 enum { GRACE_MS = 300 };
@@ -31,8 +32,10 @@ static void *wait_for_signal(void *data)
     struct watch *watch = data;
     int number;
     do {
-        if (sigwait(&watch->signals, &number) != 0)
-            return NULL;
+        do {
+            if (sigwait(&watch->signals, &number) != 0)
+                return NULL;
+        } while (lg_child_take_signal(lg_session_child(watch->session), number));
         lg_cancel_flag = number;
         nanosleep(&(struct timespec){ .tv_nsec = GRACE_MS * 1000000L }, NULL);
     } while (number == SIGINT

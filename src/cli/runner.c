@@ -93,6 +93,13 @@ static struct lg_error *print_to_pager(const struct lg_runner *runner, const str
     return NULL;
 }
 
+// NULL: to wherever reports go.
+static const char *report_path(const struct lg_command *command, const struct lg_args *args)
+{
+    const char *path = lg_args_text(args, "o");
+    return path && command->writes_file && command->writes_file(path) ? NULL : path;
+}
+
 static struct lg_error *print_report(const struct lg_runner *runner, const struct lg_report *report,
                                      const char *path)
 {
@@ -192,6 +199,8 @@ static struct lg_error *check_needs(const struct lg_runner *runner, const struct
 {
     if (command->needs == LG_NEEDS_PROMPT && !runner->prompting)
         return lg_error_new(LG_ERR_USAGE, "only of use at the prompt of 'open' or 'attach'");
+    if (command->needs == LG_NEEDS_SHELL && runner->prompting)
+        return lg_error_new(LG_ERR_USAGE, "only of use in the shell: 'linger %s'", command->name);
     if (command->needs == LG_NEEDS_HEAP && !lg_session_heap(runner->session))
         return lg_error_new(LG_ERR_USAGE, "no target is open; 'open' or 'attach' one");
     if (command->beyond_graph && lg_session_clr(runner->session)
@@ -358,6 +367,10 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
     struct lg_runner how = *runner; // This command's own options do not outlast it.
     how.json = lg_args_has(args, "json") || (runner->json && !lg_args_has(args, "tsv"));
     how.tsv = lg_args_has(args, "tsv") || (runner->tsv && !lg_args_has(args, "json"));
+    if (command->needs == LG_NEEDS_SHELL) { // Standard output is somebody else's.
+        how.out = stderr;
+        how.terminal = isatty(STDERR_FILENO);
+    }
     how.json |= command->saves_json && lg_args_has(args, "o") && !how.tsv;
     if (lg_args_has(args, "json") && lg_args_has(args, "tsv"))
         return lg_error_new(LG_ERR_USAGE, "options '-json' and '-tsv' exclude each other");
@@ -372,7 +385,7 @@ struct lg_error *lg_runner_command(struct lg_runner *runner, const struct lg_com
         err = run(&how, command, args, &report);
         lg_session_listen(runner->session, NULL);
         if (!err && report)
-            err = print_report(&how, report, command->writes_file ? NULL : lg_args_text(args, "o"));
+            err = print_report(&how, report, report_path(command, args));
         print_notes(&how, err ? NULL : report);
     }
     if (!err && command->needs == LG_OPENS_TARGET && lg_args_has(args, "c")) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/child.h"
 #include "cli/collection.h"
 #include "picture/picture.h"
 #include "target/live.h"
@@ -29,6 +30,7 @@ struct lg_session {
     FILE *listener;               // The same; NULL: nobody.
     struct lg_sight *sight;       // Of a process that is looked at; else NULL.
     struct lg_pauses pauses;
+    struct lg_child child;
     const char *_Atomic doing; // NULL: whatever the command does itself.
 };
 
@@ -95,6 +97,11 @@ static void close_target(struct lg_session *session)
     free_target(session);
 }
 
+struct lg_child *lg_session_child(struct lg_session *session)
+{
+    return &session->child;
+}
+
 void lg_session_close(struct lg_session *session)
 {
     close_target(session);
@@ -105,6 +112,7 @@ void lg_session_free(struct lg_session *session)
     if (!session)
         return;
     close_target(session);
+    lg_child_deinit(&session->child);
     free(session->dac_file);
     lg_sight_free(session->sight);
     pthread_mutex_destroy(&session->lock);
@@ -578,16 +586,6 @@ const struct lg_snapshot *lg_session_snapshot(const struct lg_session *session)
 }
 
 // ---- reporting ----
-
-struct lg_error *lg_session_damage(const struct lg_session *session)
-{
-    return session->snapshot ? lg_snapshot_damage(session->snapshot) : NULL;
-}
-
-bool lg_session_is_lost(const struct lg_session *session)
-{
-    return session->target && lg_live_is_lost(session->target);
-}
 
 void lg_session_remember(struct lg_session *session, void *memory)
 {

@@ -16,6 +16,7 @@
 #include "target/target.h"
 
 struct lg_session;
+struct lg_child;   // cli/child.h
 struct lg_picture; // picture/picture.h
 
 // No target yet.
@@ -47,6 +48,9 @@ LG_MUST_CHECK struct lg_error *lg_session_open_watched(struct lg_session *sessio
 // lg_session_refresh() under a watch.
 LG_MUST_CHECK struct lg_error *lg_session_refresh_watched(struct lg_session *session,
                                                           const struct lg_live_watch *watch);
+
+// The command that `run` has started; nothing at first.
+struct lg_child *lg_session_child(struct lg_session *session);
 
 // Lets go of the target, and of all that was learnt of it.
 void lg_session_close(struct lg_session *session);

@@ -10,6 +10,18 @@
 #include "util/cancel.h"
 #include "util/error.h"
 
+struct lg_error *lg_session_damage(const struct lg_session *session)
+{
+    const struct lg_snapshot *snapshot = lg_session_snapshot(session);
+    return snapshot ? lg_snapshot_damage(snapshot) : NULL;
+}
+
+bool lg_session_is_lost(const struct lg_session *session)
+{
+    const struct lg_target *target = lg_session_target(session);
+    return target && lg_live_is_lost(target);
+}
+
 static const char *target_kind(const struct lg_target *target)
 {
     return target->kind == LG_TARGET_PROCESS    ? "process"

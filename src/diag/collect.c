@@ -47,8 +47,10 @@ static void put_request(struct lg_payload *payload, const struct lg_diag_request
     if (version >= 3)
         lg_payload_u8(payload, request->stacks);
     lg_payload_u32(payload, (uint32_t)request->provider_count);
+    const struct lg_diag_provider *providers =
+        version < EVENTS_SINCE && request->unfiltered ? request->unfiltered : request->providers;
     for (size_t i = 0; i < request->provider_count; i++)
-        put_provider(payload, &request->providers[i], version);
+        put_provider(payload, &providers[i], version);
     if (version >= BLOCKS_SINCE)
         lg_payload_u32(payload, request->block);
 }

@@ -82,6 +82,8 @@ struct lg_diag_provider {
 struct lg_diag_request {
     const struct lg_diag_provider *providers;
     size_t provider_count;
+    // As many, that are asked instead of a runtime that does not know their `events`; NULL: the same.
+    const struct lg_diag_provider *unfiltered;
     uint32_t buffer_mb; // Most memory that the session takes in the target; 0: 64.
     // Keywords of what is told of methods and modules at the end; 0: nothing. Runtimes before .NET 9
     // only know all or nothing.

@@ -13,7 +13,14 @@
 #include "util/vec.h"
 
 enum lg_ipc_set { LG_IPC_EVENTPIPE = 2, LG_IPC_PROCESS = 4 };
-enum { LG_IPC_STOP = 1, LG_IPC_INFO = 0, LG_IPC_RESUME = 1, LG_IPC_INFO2 = 4, LG_IPC_INFO3 = 8 };
+enum {
+    LG_IPC_STOP = 1,
+    LG_IPC_INFO = 0,
+    LG_IPC_RESUME = 1,
+    LG_IPC_SET_ENVIRONMENT = 3,
+    LG_IPC_INFO2 = 4,
+    LG_IPC_INFO3 = 8
+};
 enum { LG_IPC_HEADER = 20, LG_IPC_NAME = 96 };
 
 // What the runtime answers when it does not have a command (clrmd's and its own name:

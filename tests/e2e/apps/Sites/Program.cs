@@ -2,6 +2,9 @@
 //
 //     leak ROUNDS   every site makes its objects, among garbage, collections of every kind in between; "leaked"
 //     truth         where what is alive was made, as one JSON object
+//     older COUNT   makes handles; "made"
+//     handles COUNT makes handles at every site, and frees others; then their addresses and sites, as one JSON object
+//     exit STATUS
 //     quit
 //
 // Between commands nothing is allocated and nothing moves: every object of a site says in `Site` which it is, so that
@@ -227,6 +230,18 @@ static class Program
             }
             else if (line == "truth")
                 Console.WriteLine(Truth());
+            else if (line.StartsWith("older "))
+            {
+                Handles.Before(int.Parse(line[6..]));
+                Console.WriteLine("made");
+            }
+            else if (line.StartsWith("handles "))
+            {
+                Handles.Leak(int.Parse(line[8..]));
+                Console.WriteLine(Handles.Truth());
+            }
+            else if (line.StartsWith("exit "))
+                Environment.Exit(int.Parse(line[5..]));
         }
     }
 }
