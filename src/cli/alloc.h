@@ -5,6 +5,7 @@
 //     lg_alloc_run alloc_sites.c     samples against the frozen heap and its graph; sums by site ◄─┘
 //     alloc_frames.c    code addresses to names
 //     alloc_report.c    tables and lines          alloc_export.c    flame graphs
+//     alloc_tree.c      the tree of calls         alloc_pprof.c     pprof
 #ifndef LG_CLI_ALLOC_H
 #define LG_CLI_ALLOC_H
 
@@ -34,6 +35,8 @@ struct lg_alloc_query {
     bool all;                      // what died, too
     const char *contains;          // Part of a type's name, or NULL.
     uint64_t top;                  // Rows at most; 0: all.
+    bool tree;                     // who called whom
+    uint64_t depth, min;           // of the tree: levels, 0: all; least percent of a row
     uint64_t for_ms;               // 0: until told to end
     uint64_t until_rss, max_bytes; // 0: no bound
     uint64_t buffer_mb;
@@ -93,12 +96,14 @@ uint32_t lg_alloc_name(struct lg_alloc_names *names, const struct lg_alloc_origi
 // "Orders.cs:17" where that is known, else "+IL25", or "".
 const char *lg_alloc_place(const struct lg_alloc_frame *frame, char *buf, size_t size);
 bool lg_alloc_is_system(const char *module); // Of the class library. NULL is allowed.
+// A type as an event names it, in words: "List<System.Int32>". In the arena; NULL: out of memory.
+const char *lg_alloc_type_name(struct lg_alloc_names *names, const char *told);
 void lg_alloc_names_deinit(struct lg_alloc_names *names);
 
 // One row: samples that have something in common.
 struct lg_alloc_site {
     const char *type;   // NULL: of several
-    const char *method; // The innermost that is not of the class library; NULL: not known, or none.
+    const char *method; // The innermost not of the class library; NULL: not known, none, several.
     const char *holder; // What holds most of its survivors; NULL: not known, or of several.
     uint32_t stack, stack_count;               // in lg_alloc_sites.stacks: frames, innermost first
     uint64_t samples;                          // of it made, dead or alive
@@ -128,11 +133,28 @@ void lg_alloc_sites_deinit(struct lg_alloc_sites *sites);
 // 95 % of such samples come from something between `*low_ret` and `*high_ret`.
 void lg_alloc_interval(double estimate, double variance, double *low_ret, double *high_ret);
 
-void lg_alloc_report(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
-                     const struct lg_alloc_sites *sites, struct lg_report *report);
-// By its name: .folded, .speedscope.json; .nettrace is written while it comes.
+// Is it known what is alive?
+static inline bool lg_alloc_knows(const struct lg_alloc_run *run)
+{
+    return run->is_frozen && !run->why_not;
+}
+LG_MUST_CHECK struct lg_error *lg_alloc_report(const struct lg_alloc_run *run,
+                                               const struct lg_alloc_query *query,
+                                               const struct lg_alloc_sites *sites,
+                                               struct lg_report *report);
+// The cells from `bytes` to `survivors`, null if that is not known, then `samples` to `made_bytes`.
+void lg_alloc_cell_living(struct lg_table *table, const struct lg_alloc_site *sums, bool is_known);
+void lg_alloc_cell_made(struct lg_table *table, const struct lg_alloc_site *sums);
+// Of sites by whole stacks.
+LG_MUST_CHECK struct lg_error *lg_alloc_tree(const struct lg_alloc_query *query,
+                                             const struct lg_alloc_sites *sites, bool is_alive,
+                                             struct lg_report *report);
+// By its name: .folded, .speedscope.json, .pb.gz; .nettrace is written while it comes.
 bool lg_alloc_can_export(const char *path);
 LG_MUST_CHECK struct lg_error *lg_alloc_export(struct lg_session *session, struct lg_alloc_run *run,
                                                const struct lg_alloc_query *query, const char *path);
+// Sites by whole stacks, dead or alive.
+LG_MUST_CHECK struct lg_error *lg_alloc_pprof(const struct lg_alloc_run *run,
+                                              const struct lg_alloc_sites *sites, const char *path);
 
 #endif

@@ -14,7 +14,8 @@ static bool ends(const char *path, const char *with)
 
 bool lg_alloc_can_export(const char *path)
 {
-    return ends(path, ".folded") || ends(path, ".speedscope.json") || ends(path, ".nettrace");
+    return ends(path, ".folded") || ends(path, ".speedscope.json") || ends(path, ".pb.gz")
+           || ends(path, ".nettrace");
 }
 
 static double weight_of(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
@@ -120,24 +121,33 @@ static void write_speedscope(const struct lg_alloc_run *run, const struct lg_all
     fputs("]}]}\n", out);
 }
 
+static struct lg_error *write_text(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
+                                   const struct lg_alloc_sites *sites, const char *path)
+{
+    _cleanup_(lg_new_file_freep) struct lg_new_file *out = NULL;
+    struct lg_error *err = lg_new_file_create(path, &out);
+    if (err)
+        return err;
+    if (ends(path, ".folded"))
+        write_folded(run, query, sites, out->file);
+    else
+        write_speedscope(run, query, sites, out->file);
+    return ferror(out->file) ? lg_error_os(errno, "writing '%s'", path) : lg_new_file_finish(out);
+}
+
 struct lg_error *lg_alloc_export(struct lg_session *session, struct lg_alloc_run *run,
                                  const struct lg_alloc_query *query, const char *path)
 {
     struct lg_alloc_query stacks = *query;
     struct lg_alloc_sites sites = { 0 };
-    _cleanup_(lg_new_file_freep) struct lg_new_file *out = NULL;
+    bool is_pprof = ends(path, ".pb.gz");
     stacks.by = LG_ALLOC_BY_STACK;
+    stacks.all |= is_pprof; // It has both.
     if (ends(path, ".nettrace"))
         return NULL; // It was written as it came.
     struct lg_error *err = lg_alloc_sites_find(session, run, &stacks, &sites);
     if (!err)
-        err = lg_new_file_create(path, &out);
-    if (!err && ends(path, ".folded"))
-        write_folded(run, query, &sites, out->file);
-    else if (!err)
-        write_speedscope(run, query, &sites, out->file);
+        err = is_pprof ? lg_alloc_pprof(run, &sites, path) : write_text(run, query, &sites, path);
     lg_alloc_sites_deinit(&sites);
-    if (!err && ferror(out->file))
-        err = lg_error_os(errno, "writing '%s'", path);
-    return err ? err : lg_new_file_finish(out);
+    return err;
 }

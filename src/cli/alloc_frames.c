@@ -3,6 +3,7 @@
 //     App.OrderService+<Submit>d__5.MoveNext     async App.OrderService.Submit
 //     App.Orders+<All>d__2.MoveNext              iterator App.Orders.All
 //     App.Shop+<>c.<Run>b__3_0                   App.Shop.<lambda in Run>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,47 +12,138 @@
 
 enum { LABEL_MAX = 1024 };
 
-// "Outer+<Method>d__5.MoveNext"; the state machine of an iterator says whether there is more.
+// "+<Method>d__5" of a type of its own, not of one in its arguments; the last of several.
+static const char *find_state_machine(const char *full)
+{
+    const char *found = NULL, *behind;
+    size_t inside;
+    int depth = 0;
+    for (const char *at = full; *at; at++) {
+        bool is_made_up = *at == '<' && at > full && (at[-1] == '+' || at[-1] == '.');
+        if (is_made_up && lg_name_inside(at, &inside, &behind)) {
+            found = depth == 0 && at[-1] == '+' ? at - 1 : found;
+            at = behind - 1;
+            continue;
+        }
+        depth += (*at == '<') - (*at == '>');
+    }
+    return found;
+}
+
+// "Outer+<Method>d__5.MoveNext", of a lambda "+<<Method>b__3_0>d.MoveNext"; the state machine of an
+// iterator says whether there is more. Arguments of a generic method are the state machine's.
 static bool name_state_machine(const char *full, const char *signature, char *buf, size_t size)
 {
     static const char end[] = ".MoveNext";
     size_t len = strlen(full), inside;
-    const char *behind, *start = NULL;
+    const char *behind, *start = find_state_machine(full);
     if (len < sizeof(end) || strcmp(full + len - sizeof(end) + 1, end) != 0)
         return false;
-    for (const char *at = full; (at = strstr(at, "+<")); at++)
-        start = at;
-    if (!start || !lg_name_inside(start + 1, &inside, &behind) || strncmp(behind, "d__", 3) != 0)
+    if (!start || !lg_name_inside(start + 1, &inside, &behind) || *behind != 'd')
         return false;
+    const char *args = behind + 1 + strspn(behind + 1, "_0123456789");
+    size_t args_len = (size_t)(full + len - sizeof(end) + 1 - args);
     char raw[2 * LABEL_MAX], method[LABEL_MAX - 16];
-    snprintf(raw, sizeof(raw), "%.*s.%.*s", (int)(start - full), full, (int)inside, start + 2);
+    snprintf(raw, sizeof(raw), "%.*s.%.*s%.*s", (int)(start - full), full, (int)inside, start + 2,
+             *args == '<' ? (int)args_len : 0, args);
     lg_name_normalise(raw, method, sizeof(method));
     snprintf(buf, size, "%s %s", strstr(signature, "bool") ? "iterator" : "async", method);
     return true;
 }
 
-// The runtime's own name of a type in words: "List`1[System.Int32]" is "List<System.Int32>".
-static void name_of_event(const struct lg_code_seen *code, char *buf, size_t size)
+// ---- names in events ----
+
+// Text that is cut to its room.
+struct text {
+    char *at;
+    size_t len, size;
+};
+
+static void add(struct text *text, const char *from, size_t len)
+{
+    size_t room = text->size - text->len - 1;
+    len = len < room ? len : room;
+    memcpy(text->at + text->len, from, len);
+    text->at[text->len += len] = 0;
+}
+
+// The next of "A,B[C,D],E]": its length.
+static size_t argument_length(const char *at, const char *end)
 {
     size_t n = 0;
-    for (const char *at = code->type; *at && n + 1 < size; at++) {
-        if (*at == '`') {
-            while (at[1] >= '0' && at[1] <= '9')
-                at++;
-            continue;
-        }
-        bool is_array = at[0] == '[' && (at[1] == ']' || at[1] == ',');
-        if (is_array) {
-            while (*at && *at != ']' && n + 2 < size)
-                buf[n++] = *at++;
-            if (!*at)
-                break;
-            buf[n++] = ']';
-            continue;
-        }
-        buf[n++] = *at == '[' ? '<' : *at == ']' ? '>' : *at;
+    for (int depth = 0; at + n < end && (depth > 0 || (at[n] != ',' && at[n] != ']')); n++)
+        depth += (at[n] == '[') - (at[n] == ']');
+    return n;
+}
+
+// Where the arguments of "Ns.Type`1+Inner`2[A,B,C]" begin, past the bracket; `end`: it has none. The
+// brackets of arrays have nothing in them.
+static const char *find_arguments(const char *name, const char *end)
+{
+    while (name < end && !(name[0] == '[' && name + 1 < end && !strchr("],*", name[1])))
+        name++;
+    return name < end ? name + 1 : end;
+}
+
+static void add_type(struct text *text, const char *name, size_t len, unsigned depth);
+
+// As many as there are of `count`; `*next` goes on past them.
+static void add_arguments(struct text *text, const char **next, const char *end, unsigned count,
+                          unsigned depth)
+{
+    unsigned i = 0;
+    for (; i < count && *next < end && **next != ']'; i++) {
+        size_t n = argument_length(*next, end);
+        add(text, i ? ", " : "<", i ? 2 : 1);
+        add_type(text, *next, n, depth + 1);
+        *next += n + (*next + n < end && (*next)[n] == ',');
     }
-    snprintf(buf + n, size - n, "%s%s", n ? "." : "", code->name);
+    if (i)
+        add(text, ">", 1);
+}
+
+// The runtime's own name of a type in words: "Map`2+Entry[System.Int32,X]" is "Map<System.Int32,
+// X>+Entry". Each class takes as many of the arguments as it is declared with, the last one all that are
+// left: of some nested types the name is without the outer ones.
+static void add_type(struct text *text, const char *name, size_t len, unsigned depth)
+{
+    enum { DEPTH_MAX = 16 };
+    const char *end = name + len, *next = depth < DEPTH_MAX ? find_arguments(name, end) : end;
+    const char *head_end = next < end ? next - 1 : end,
+               *last = memrchr(name, '`', (size_t)(head_end - name));
+    for (const char *at = name; at < head_end;) {
+        unsigned count = 0;
+        bool is_last = at == last;
+        if (*at != '`') {
+            add(text, at++, 1);
+            continue;
+        }
+        for (at++; at < head_end && *at >= '0' && *at <= '9' && count < 1000; at++)
+            count = 10 * count + (unsigned)(*at - '0');
+        add_arguments(text, &next, end, is_last ? UINT_MAX : count, depth);
+    }
+    add_arguments(text, &next, end, UINT_MAX, depth);
+    if (next < end) // Brackets of an array of it.
+        add(text, next + 1, (size_t)(end - next) - 1);
+}
+
+const char *lg_alloc_type_name(struct lg_alloc_names *names, const char *told)
+{
+    char buf[LABEL_MAX];
+    struct text text = { .at = buf, .size = sizeof(buf) };
+    buf[0] = 0;
+    add_type(&text, told, strlen(told), 0);
+    return lg_arena_copy(&names->arena, text.at, text.len);
+}
+
+static void name_of_event(const struct lg_code_seen *code, char *buf, size_t size)
+{
+    struct text text = { .at = buf, .size = size };
+    buf[0] = 0;
+    add_type(&text, code->type, strlen(code->type), 0);
+    if (text.len)
+        add(&text, ".", 1);
+    add(&text, code->name, strlen(code->name));
 }
 
 static const char *method_label(struct lg_alloc_names *names, const struct lg_code_seen *code)

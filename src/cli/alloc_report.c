@@ -11,18 +11,20 @@ static const struct lg_column frame_columns[] = {
 static const struct lg_table_spec frame_spec = LG_TABLE_SPEC("stack", frame_columns, 0);
 
 static const struct lg_column site_columns[] = {
-    { "bytes", "Bytes", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "bytes", "Bytes", LG_CELL_BYTES, 0, LG_COL_COMMAS | LG_COL_IF_KNOWN },
     { "bytes_low", "(at least", LG_CELL_BYTES, 0, LG_COL_JSON_ONLY },
     { "bytes_high", "at most)", LG_CELL_BYTES, 0, LG_COL_JSON_ONLY },
-    { "count", "Count", LG_CELL_COUNT, 0, LG_COL_COMMAS },
+    { "count", "Count", LG_CELL_COUNT, 0, LG_COL_COMMAS | LG_COL_IF_KNOWN },
     { "count_low", "", LG_CELL_COUNT, 0, LG_COL_JSON_ONLY },
     { "count_high", "", LG_CELL_COUNT, 0, LG_COL_JSON_ONLY },
-    { "survivors", "Alive", LG_CELL_COUNT, 0, LG_COL_COMMAS },
-    { "samples", "Samples", LG_CELL_COUNT, 0, LG_COL_COMMAS },
-    { "made_count", "Made", LG_CELL_COUNT, 0, LG_COL_COMMAS },
-    { "made_bytes", "Made Bytes", LG_CELL_BYTES, 0, LG_COL_COMMAS },
-    { "retained", "Retained", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "survivors", "Alive", LG_CELL_COUNT, 0, LG_COL_COMMAS | LG_COL_IF_KNOWN },
+    { "samples", "Samples", LG_CELL_COUNT, 0, LG_COL_COMMAS | LG_COL_IF_KNOWN },
+    { "made_count", "Made", LG_CELL_COUNT, 0, LG_COL_COMMAS | LG_COL_IF_KNOWN },
+    { "made_bytes", "Made Bytes", LG_CELL_BYTES, 0, LG_COL_COMMAS | LG_COL_IF_KNOWN },
+    { "retained", "Retained", LG_CELL_BYTES, 0, LG_COL_COMMAS | LG_COL_IF_KNOWN },
+    { "survival", "Survival", LG_CELL_TEXT, 0, LG_COL_RIGHT | LG_COL_TEXT_ONLY | LG_COL_IF_KNOWN },
     { "type", "", LG_CELL_TEXT, -1, LG_COL_JSON_ONLY },
+    { "method", "", LG_CELL_TEXT, -1, LG_COL_JSON_ONLY },
     { "holder", "", LG_CELL_TEXT, -1, LG_COL_JSON_ONLY },
     { "stack", "", LG_CELL_TABLE, 0, LG_COL_JSON_ONLY },
     { "text", "What", LG_CELL_TEXT, -1, LG_COL_TEXT_ONLY },
@@ -55,18 +57,12 @@ static void cell_frames(struct lg_table *table, const struct lg_alloc_sites *sit
     struct lg_table *frames = lg_cell_table(table, &frame_spec);
     for (uint32_t i = 0; i < site->stack_count; i++) {
         const struct lg_alloc_frame *frame = &sites->names.frames.at[sites->stacks.at[site->stack + i]];
-        if (frame->method)
-            lg_cell_name(frames, frame->method);
-        else
-            lg_cell_null(frames);
+        lg_cell_text(frames, frame->method);
         if (frame->il != UINT32_MAX)
             lg_cell_number(frames, frame->il);
         else
             lg_cell_null(frames);
-        if (frame->module)
-            lg_cell_name(frames, frame->module);
-        else
-            lg_cell_null(frames);
+        lg_cell_text(frames, frame->module);
         lg_cell_text(frames, frame->source.file);
         if (frame->source.file)
             lg_cell_number(frames, frame->source.line);
@@ -74,6 +70,12 @@ static void cell_frames(struct lg_table *table, const struct lg_alloc_sites *sit
             lg_cell_null(frames);
         lg_cell_text(frames, frame->method ? frame->source.why_not : "its code is not known");
     }
+}
+
+// Of the samples, in percent.
+static double survival(const struct lg_alloc_site *site)
+{
+    return site->samples ? 100.0 * (double)site->survivors / (double)site->samples : 0;
 }
 
 static const char *what(const struct lg_alloc_site *site, enum lg_alloc_by by)
@@ -88,31 +90,48 @@ static const char *what(const struct lg_alloc_site *site, enum lg_alloc_by by)
     }
 }
 
+void lg_alloc_cell_living(struct lg_table *table, const struct lg_alloc_site *sums, bool is_known)
+{
+    if (is_known) {
+        cell_estimate(table, sums->bytes, sums->bytes_var);
+        cell_estimate(table, sums->count, sums->count_var);
+        lg_cell_number(table, sums->survivors);
+    }
+    for (int i = 0; i < 7 && !is_known; i++)
+        lg_cell_null(table);
+}
+
+void lg_alloc_cell_made(struct lg_table *table, const struct lg_alloc_site *sums)
+{
+    lg_cell_number(table, sums->samples);
+    lg_cell_number(table, (uint64_t)(sums->made_count + 0.5));
+    lg_cell_number(table, (uint64_t)(sums->made_bytes + 0.5));
+}
+
+static void cell_survival(struct lg_table *table, const struct lg_alloc_site *site, bool is_known)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%.1f%%", survival(site));
+    lg_cell_text(table, is_known ? text : NULL);
+}
+
 static void add_row(struct lg_table *table, const struct lg_alloc_run *run,
                     const struct lg_alloc_query *query, const struct lg_alloc_sites *sites,
                     const struct lg_alloc_site *site)
 {
-    bool knows = run->is_frozen && !run->why_not;
-    if (knows) {
-        cell_estimate(table, site->bytes, site->bytes_var);
-        cell_estimate(table, site->count, site->count_var);
-        lg_cell_number(table, site->survivors);
-    }
-    for (int i = 0; i < 7 && !knows; i++)
+    bool knows = lg_alloc_knows(run), is_made = query->by != LG_ALLOC_BY_HOLDER;
+    lg_alloc_cell_living(table, site, knows);
+    if (is_made)
+        lg_alloc_cell_made(table, site);
+    for (int i = 0; i < 3 && !is_made; i++) // What died is held by nobody.
         lg_cell_null(table);
-    if (query->by == LG_ALLOC_BY_HOLDER) { // What died is held by nobody.
-        for (int i = 0; i < 3; i++)
-            lg_cell_null(table);
-    } else {
-        lg_cell_number(table, site->samples);
-        lg_cell_number(table, (uint64_t)(site->made_count + 0.5));
-        lg_cell_number(table, (uint64_t)(site->made_bytes + 0.5));
-    }
     if (knows)
         lg_cell_number(table, site->retained);
     else
         lg_cell_null(table);
+    cell_survival(table, site, knows && is_made);
     lg_cell_text(table, site->type);
+    lg_cell_text(table, site->method);
     lg_cell_text(table, site->holder);
     cell_frames(table, sites, site);
     lg_cell_text(table, what(site, query->by));
@@ -137,26 +156,37 @@ static void add_frames(struct lg_report *report, const struct lg_alloc_sites *si
         lg_report_line(report, "    at (no managed code)");
 }
 
-// A site in words: its figures, its stack, its holder.
-static void add_site(struct lg_report *report, const struct lg_alloc_run *run,
-                     const struct lg_alloc_sites *sites, const struct lg_alloc_site *site)
+// Its figures; those of what was made first if that is what it is about.
+static void add_figures(struct lg_report *report, const struct lg_alloc_site *site, bool all, bool knows)
 {
-    char bytes[LG_COMMAS_SIZE], least[LG_COMMAS_SIZE], most[LG_COMMAS_SIZE], count[LG_COMMAS_SIZE],
-        retained[LG_COMMAS_SIZE];
+    char bytes[LG_COMMAS_SIZE], least[LG_COMMAS_SIZE], most[LG_COMMAS_SIZE], count[LG_COMMAS_SIZE];
     double low, high;
-    if (run->is_frozen && !run->why_not) {
-        lg_alloc_interval(site->bytes, site->bytes_var, &low, &high);
-        lg_report_line(report, "%s: %s bytes alive (%s to %s) in %s objects", site->type,
-                       lg_commas(bytes, (uint64_t)(site->bytes + 0.5)), lg_commas(least, (uint64_t)low),
-                       lg_commas(most, (uint64_t)(high + 0.5)),
-                       lg_commas(count, (uint64_t)(site->count + 0.5)));
-        lg_report_line(report, "    %" PRIu64 " of %" PRIu64 " samples are alive and retain %s bytes",
-                       site->survivors, site->samples, lg_commas(retained, site->retained));
-    } else {
+    lg_alloc_interval(site->bytes, site->bytes_var, &low, &high);
+    if (all || !knows)
         lg_report_line(report, "%s: %s bytes made in %s objects; %" PRIu64 " samples", site->type,
                        lg_commas(bytes, (uint64_t)(site->made_bytes + 0.5)),
                        lg_commas(count, (uint64_t)(site->made_count + 0.5)), site->samples);
+    if (!knows)
+        return;
+    if (site->survivors == 0) {
+        lg_report_line(report, "    none of them is alive");
+        return;
     }
+    lg_report_line(report, "%s%s %s bytes alive (%s to %s) in %s objects", all ? "   " : site->type,
+                   all ? "" : ":", lg_commas(bytes, (uint64_t)(site->bytes + 0.5)),
+                   lg_commas(least, (uint64_t)low), lg_commas(most, (uint64_t)(high + 0.5)),
+                   lg_commas(count, (uint64_t)(site->count + 0.5)));
+    lg_report_line(report,
+                   "    %" PRIu64 " of %" PRIu64 " samples (%.1f %%) are alive and retain %s bytes",
+                   site->survivors, site->samples, survival(site), lg_commas(bytes, site->retained));
+}
+
+// A site in words: its figures, its stack, its holder.
+static void add_site(struct lg_report *report, const struct lg_alloc_run *run,
+                     const struct lg_alloc_query *query, const struct lg_alloc_sites *sites,
+                     const struct lg_alloc_site *site)
+{
+    add_figures(report, site, query->all, lg_alloc_knows(run));
     add_frames(report, sites, site);
     if (site->holder)
         lg_report_line(report, "    held by %s", site->holder);
@@ -169,7 +199,7 @@ static void add_rows(const struct lg_alloc_run *run, const struct lg_alloc_query
     bool as_table = query->by != LG_ALLOC_BY_SITE;
     size_t shown = query->top && query->top < sites->all.len ? query->top : sites->all.len;
     for (size_t i = 0; i < shown && !as_table; i++)
-        add_site(report, run, sites, &sites->all.at[i]);
+        add_site(report, run, query, sites, &sites->all.at[i]);
     struct lg_table *table = lg_report_table(report, as_table ? &site_spec : &hidden_spec);
     for (size_t i = 0; i < shown; i++)
         add_row(table, run, query, sites, &sites->all.at[i]);
@@ -270,13 +300,17 @@ static void add_notes(const struct lg_alloc_run *run, const struct lg_alloc_site
                              sites->unresolved, sites->frames);
 }
 
-void lg_alloc_report(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
-                     const struct lg_alloc_sites *sites, struct lg_report *report)
+struct lg_error *lg_alloc_report(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
+                                 const struct lg_alloc_sites *sites, struct lg_report *report)
 {
     char samples[LG_COMMAS_SIZE], gcs[LG_COMMAS_SIZE], alive[LG_COMMAS_SIZE];
+    struct lg_error *err = NULL;
     add_facts(run, sites, report);
-    add_rows(run, query, sites, report);
-    if (run->is_frozen && !run->why_not)
+    if (query->tree)
+        err = lg_alloc_tree(query, sites, lg_alloc_knows(run), report);
+    else
+        add_rows(run, query, sites, report);
+    if (lg_alloc_knows(run))
         lg_report_line(report, "%s of %s samples are alive after %.1f s and %s GCs",
                        lg_commas(alive, sites->alive), lg_commas(samples, run->samples.samples),
                        run->seconds, lg_commas(gcs, run->samples.gcs));
@@ -284,4 +318,5 @@ void lg_alloc_report(const struct lg_alloc_run *run, const struct lg_alloc_query
         lg_report_line(report, "%s samples, %s GCs", lg_commas(samples, run->samples.samples),
                        lg_commas(gcs, run->samples.gcs));
     add_notes(run, sites, report);
+    return err;
 }

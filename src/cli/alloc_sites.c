@@ -129,8 +129,9 @@ static struct lg_error *read_stack(struct grouping *g, uint32_t i)
     stack.own = stack.own ? stack.own : stack.count;
     g->stacks[i] = stack;
     const struct lg_type *type = sites->names.clr ? lg_clr_type(sites->names.clr, origin->mt) : NULL;
-    g->types[i] = type ? lg_clr_type_name(sites->names.clr, type) : origin->type;
-    return NULL;
+    g->types[i] = type ? lg_clr_type_name(sites->names.clr, type)
+                       : lg_alloc_type_name(&sites->names, origin->type);
+    return g->types[i] ? NULL : &lg_no_memory;
 }
 
 static const char *own_method(const struct grouping *g, const struct stack *stack)
@@ -195,6 +196,9 @@ static struct lg_error *site_of(struct grouping *g, uint32_t origin, const char 
         struct lg_alloc_site *site = &g->sites->all.at[*ret];
         if (site->type && strcmp(site->type, g->types[origin]) != 0)
             site->type = NULL;
+        const char *method = own_method(g, stack);
+        if (site->method && (!method || strcmp(site->method, method) != 0))
+            site->method = NULL;
         share_stack(g, site, stack);
         return NULL;
     }

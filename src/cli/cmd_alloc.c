@@ -4,7 +4,7 @@
 #include "cli/alloc.h"
 #include "cli/cmd.h"
 
-enum { TOP = 10, BUFFER_MB = 64, BUFFER_MB_MAX = 4096 };
+enum { TOP = 10, MIN_PERCENT = 1, BUFFER_MB = 64, BUFFER_MB_MAX = 4096 };
 
 struct lg_error *lg_alloc_query_parse(const struct lg_args *args, bool is_command,
                                       struct lg_alloc_query *ret)
@@ -15,6 +15,9 @@ struct lg_error *lg_alloc_query_parse(const struct lg_args *args, bool is_comman
         .all = lg_args_has(args, "all"),
         .contains = lg_args_text(args, "type"),
         .top = lg_args_number(args, "top", TOP),
+        .tree = lg_args_has(args, "tree"),
+        .depth = lg_args_number(args, "depth", 0),
+        .min = lg_args_number(args, "min", MIN_PERCENT),
         .for_ms = lg_args_number(args, "for", 0),
         .until_rss = lg_args_number(args, "until-rss", 0),
         .max_bytes = lg_args_number(args, "max-bytes", 0),
@@ -30,14 +33,21 @@ struct lg_error *lg_alloc_query_parse(const struct lg_args *args, bool is_comman
     if (way == 4)
         return lg_error_new(LG_ERR_USAGE, "cannot sum by '%s': expected site, method, type or holder",
                             by);
+    if (ret->tree && (by || lg_args_has(args, "top")))
+        return lg_error_new(LG_ERR_USAGE, "-tree is another question than -by and -top: -depth and -min "
+                                          "say how much of it");
+    if (!ret->tree && (lg_args_has(args, "depth") || lg_args_has(args, "min")))
+        return lg_error_new(LG_ERR_USAGE, "-depth and -min are for -tree");
+    if (ret->tree)
+        ret->by = LG_ALLOC_BY_STACK;
     if (ret->all && ret->by == LG_ALLOC_BY_HOLDER)
         return lg_error_new(LG_ERR_USAGE, "-all tells of what died, too: nothing holds it");
     if (ret->buffer_mb == 0 || ret->buffer_mb > BUFFER_MB_MAX)
         return lg_error_new(LG_ERR_USAGE, "-buffer is a number of MiB between 1 and %d", BUFFER_MB_MAX);
     if (out && !is_command && !lg_alloc_can_export(out))
         return lg_error_new(
-            LG_ERR_USAGE, "'-o %s': expected a name that ends in .folded, .speedscope.json or .nettrace",
-            out);
+            LG_ERR_USAGE,
+            "'-o %s': expected a name that ends in .folded, .speedscope.json, .pb.gz or .nettrace", out);
     return NULL;
 }
 
@@ -114,7 +124,7 @@ struct lg_error *lg_alloc_make_report(struct lg_session *session, const struct l
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("alloc");
     struct lg_error *err = report ? lg_alloc_sites_find(session, run, query, &sites) : &lg_no_memory;
     if (!err)
-        lg_alloc_report(run, query, &sites, report);
+        err = lg_alloc_report(run, query, &sites, report);
     const char *out = lg_args_text(args, "o");
     if (!err && out && lg_alloc_can_export(out))
         err = lg_alloc_export(session, run, query, out);
@@ -147,9 +157,13 @@ const struct lg_option lg_alloc_options[] = {
     { "by", LG_OPT_TEXT, "KEY", "sums by site (default), method, type or holder" },
     { "type", LG_OPT_TEXT, "TEXT", "only types whose name contains TEXT" },
     { "top", LG_OPT_NUMBER, "N", "rows at most; 0: all (default 10)" },
+    { "tree", LG_OPT_FLAG, NULL, "who called whom on the way to them, from the top down" },
+    { "depth", LG_OPT_NUMBER, "N", "levels of the tree at most" },
+    { "min", LG_OPT_NUMBER, "PERCENT", "least share of a row of the tree (default 1)" },
     { "all", LG_OPT_FLAG, NULL, "what died, too: the sites that made the most" },
     { "buffer", LG_OPT_NUMBER, "MB", "most memory that events may take in the target (default 64)" },
-    { "o", LG_OPT_TEXT, "FILE", "also write .folded, .speedscope.json, or all events (.nettrace)" },
+    { "o", LG_OPT_TEXT, "FILE",
+      "also write .folded, .speedscope.json, .pb.gz, or all events (.nettrace)" },
     { 0 },
 };
 
@@ -165,7 +179,7 @@ static const char details[] =
     "\n"
     "  $ linger alloc 4711 -for 30s -top 1\n"
     "  Planted: 4,202,317 bytes alive (3,027,690 to 5,680,365) in 21,887 objects\n"
-    "      41 of 41 samples are alive and retain 7,872 bytes\n"
+    "      41 of 41 samples (100.0 %) are alive and retain 7,872 bytes\n"
     "      at Initialised.Fill (Sites.dll) in Program.cs:61\n"
     "      at Initialised..cctor (Sites.dll) in Program.cs:54\n"
     "      held by static Initialised.Items -> Planted[] items";

@@ -65,8 +65,34 @@ uint64_t lg_told_method_from_code(struct lg_clr *clr, uint64_t code)
     return method;
 }
 
-// Where the method's own name begins and ends in "Ns.Type`1[[A, B]].Method[[C, D]](Params)".
-static bool own_name(const char *name, const char **ret, size_t *len_ret)
+// "<C, List<E>>" of "[[C, D],[List`1[[E, F]], G]]": without the assemblies. No longer than that.
+static void add_arguments(struct lg_text *text, const char *at, const char *end)
+{
+    while (at < end) {
+        if (at[0] == '[' && at + 1 < end && at[1] == '[') {
+            lg_text_add(text, "<");
+            at += 2;
+        } else if (at[0] == '[') { // an array
+            const char *close = memchr(at, ']', (size_t)(end - at));
+            lg_text_add_len(text, at, close ? (size_t)(close + 1 - at) : 1);
+            at = close ? close + 1 : at + 1;
+        } else if (at[0] == ',' || at[0] == ']') { // ", Assembly]", and what comes behind
+            const char *close = memchr(at, ']', (size_t)(end - at));
+            bool has_more = close && close + 2 < end && close[1] == ',';
+            lg_text_add(text, has_more ? ", " : ">");
+            at = close ? close + (has_more ? 3 : 2) : end;
+        } else if (at[0] == '`') {
+            for (at++; at < end && *at >= '0' && *at <= '9';)
+                at++;
+        } else {
+            lg_text_add_len(text, at++, 1);
+        }
+    }
+}
+
+// Where the method's own name begins and ends in "Ns.Type`1[[A, B]].Method[[C, D]](Params)", and where
+// its arguments do.
+static bool own_name(const char *name, const char **ret, size_t *len_ret, const char **args_end_ret)
 {
     const char *start = NULL, *end = NULL, *args = NULL;
     unsigned depth = 0;
@@ -83,7 +109,8 @@ static bool own_name(const char *name, const char **ret, size_t *len_ret)
             args = NULL;
         }
     }
-    end = args ? args : end ? end : name + strlen(name);
+    *args_end_ret = end ? end : name + strlen(name);
+    end = args ? args : *args_end_ret;
     *ret = start;
     *len_ret = start ? (size_t)(end - start) : 0;
     return *len_ret > 0;
@@ -92,14 +119,21 @@ static bool own_name(const char *name, const char **ret, size_t *len_ret)
 const char *lg_told_method_name(struct lg_clr *clr, uint64_t method)
 {
     _cleanup_free_ char *name = NULL;
-    const char *own;
+    const char *own, *args_end;
     size_t len;
     struct lg_dac *dac = lg_told_begin(clr);
     struct lg_error *err = dac ? lg_dac_method_name(dac, method, &name) : NULL;
     uint64_t mt = !err && name ? lg_dac_method_table(dac, method) : 0;
     lg_told_end(clr);
     lg_error_free(err);
-    if (!mt || !own_name(name, &own, &len))
+    if (!mt || !own_name(name, &own, &len, &args_end))
         return NULL;
-    return lg_arena_format(lg_type_arena(clr), "%s.%.*s", lg_clr_handle_name(clr, mt), (int)len, own);
+    struct lg_text text = { 0 };
+    lg_text_add(&text, lg_clr_handle_name(clr, mt));
+    lg_text_add(&text, ".");
+    lg_text_add_len(&text, own, len);
+    add_arguments(&text, own + len, args_end);
+    const char *ret = text.at ? lg_arena_copy(lg_type_arena(clr), text.at, text.len) : NULL;
+    lg_text_deinit(&text);
+    return ret;
 }

@@ -37,7 +37,7 @@ def numbers(packed):
 
 
 class Profile:
-    """samples: [(path from root to leaf, [values])]."""
+    """samples: [(path from root to leaf, [values])], `labels` of each, its `places` ("Orders.cs:17", ""); `modules` by function."""
 
     def __init__(self, path):
         parts = list(fields(gzip.decompress(path.read_bytes())))
@@ -46,13 +46,22 @@ class Profile:
         text = self.strings.__getitem__
         self.types = [tuple(text(value) for _, value in fields(part)) for field, part in parts if field == 1]
         functions = {f[1]: text(f[2]) for f in (dict(fields(part)) for field, part in parts if field == 5)}
-        locations = {}
+        files = {f[1]: text(f.get(4, 0)) for f in (dict(fields(part)) for field, part in parts if field == 5)}
+        mappings = {m[1]: text(m[5]) for m in (dict(fields(part)) for field, part in parts if field == 3)}
+        locations, places, self.modules = {}, {}, {}
         for part in (dict(fields(part)) for field, part in parts if field == 4):
-            locations[part[1]] = functions[dict(fields(part[4]))[1]]
-        assert 0 not in functions and 0 not in locations
-        self.samples = []
-        for part in (dict(fields(part)) for field, part in parts if field == 2):
-            self.samples.append((tuple(locations[i] for i in reversed(numbers(part[1]))), numbers(part[2])))
+            line = dict(fields(part[4]))
+            locations[part[1]] = functions[line[1]]
+            places[part[1]] = f"{files[line[1]].rsplit('/', 1)[-1]}:{line[2]}" if 2 in line else ""
+            self.modules[locations[part[1]]] = mappings[part[2]] if 2 in part else None
+        assert 0 not in functions and 0 not in locations and 0 not in mappings
+        self.samples, self.labels, self.places = [], [], []
+        for part in (value for field, value in parts if field == 2):
+            only = dict(fields(part))
+            self.samples.append((tuple(locations[i] for i in reversed(numbers(only[1]))), numbers(only[2])))
+            self.places.append([places[i] for i in reversed(numbers(only[1]))])
+            labels = [dict(fields(value)) for field, value in fields(part) if field == 3]
+            self.labels.append({text(label[1]): text(label[2]) for label in labels})
         self.comments = [text(value) for field, value in parts if field == 13]
         self.default = [text(value) for field, value in parts if field == 14][0]
 

@@ -3,6 +3,7 @@
 An app makes objects at known sites, on command, with collections of every kind in between; each object of the class `Planted` has
 the number of its site in its first field. Afterwards nothing moves any more, so that field can be read where linger says
 that the object is."""
+import collections
 import json
 import math
 import re
@@ -12,6 +13,7 @@ import subprocess
 import pytest
 
 import lab as lab_module
+from pprof import Profile
 from test_schema import check as validate
 
 PLACES = ["", "Constructor", "Factory", "Async", "Generic", "GenericOther", "Lambda", "StaticInitialiser", "Threads", "Local", "Iterator"]
@@ -155,6 +157,61 @@ def test_a_target_that_ends_tells_what_was_made_and_no_survivors(lab):
         assert all(row["survivors"] is None for row in report["sites"])
 
 
+def alloc(lab, file, *options):
+    done = subprocess.run([str(lab.linger_program), "alloc", str(file), "--json", *options], stdout=subprocess.PIPE, text=True, check=True)
+    report = json.loads(done.stdout)
+    validate(report)
+    return report
+
+
+def check_pprof(lab, file, out, folded):
+    """The same stacks and bytes as in the other export, which has the type for a frame."""
+    alloc(lab, file, "-o", str(out))
+    profile = Profile(out)
+    assert profile.types == [("alloc_objects", "count"), ("alloc_space", "bytes")] and profile.default == "alloc_space"
+    stacks, others = collections.Counter(), collections.Counter()
+    for (path, values), places, labels in zip(profile.samples, profile.places, profile.labels):
+        frames = [f"{method} ({place})" if place else method for method, place in zip(path, places)]
+        stacks[";".join([*frames, labels["type"]])] += values[1]
+    for line in folded.read_text().splitlines():
+        others[line.rsplit(" ", 1)[0]] += int(line.rsplit(" ", 1)[1])
+    assert stacks == pytest.approx(others, abs=len(profile.samples)) and len(stacks) > 10
+    assert profile.modules["Program.Main"] == "Sites.dll" and profile.modules["System.String.Concat"] == "System.Private.CoreLib.dll"
+
+
+def check_tree(lab, file, report):
+    """What is below a row sums up to it, and all of it to what all types were made of."""
+    def close(value):
+        return pytest.approx(value, abs=len(rows) + len(report["sites"]))
+    whole = alloc(lab, file, "-tree", "-min", "0")
+    rows = whole["tree"]
+    assert rows[0]["depth"] == 0 and rows[0]["bytes"] is None and rows[0]["calls"] == "(all)"
+    assert rows[0]["samples"] == sum(row["samples"] for row in report["sites"])
+    assert rows[0]["made_bytes"] == close(sum(row["made_bytes"] for row in report["sites"]))
+    parents = []
+    for row in rows:
+        del parents[row["depth"]:]
+        assert len(parents) == row["depth"] and row["smaller"] is None
+        if parents:
+            parents[-1].append(row)
+        row["below"] = []
+        parents.append(row["below"])
+    for row in rows:
+        assert not row["below"] or len(row["below"]) > 1 or row is rows[0]
+        assert (row["type"] is not None) == (row["below"] == [])
+        for key in "samples", "made_count", "made_bytes":
+            assert not row["below"] or row[key] == close(sum(below[key] for below in row["below"]))
+        weights = [below["made_bytes"] for below in row["below"]]
+        assert weights == sorted(weights, reverse=True)
+    planted = [row for row in rows if row["type"] == "Planted" and row["frames"] and row["frames"][-1]["method"] == "async OrderService.Submit"]
+    assert all(row["calls"].endswith("async OrderService.Submit -> new Planted") for row in planted)
+    cut = alloc(lab, file, "-tree", "-depth", "2", "-min", "50")["tree"]
+    assert {row["depth"] for row in cut} == {0, 1, 2} and cut[0] == {key: value for key, value in rows[0].items() if key != "below"}
+    assert all(row["smaller"] or row["made_bytes"] >= cut[0]["made_bytes"] / 2 for row in cut)
+    for depth in 1, 2:
+        assert sum(row["samples"] for row in cut if row["depth"] == depth) <= cut[0]["samples"]
+
+
 def test_a_recorded_file_tells_what_was_made(lab, tmp_path):
     file, folded, speedscope = tmp_path / "x.nettrace", tmp_path / "x.folded", tmp_path / "x.speedscope.json"
     with Sites(lab, "Sites", "workstation") as sites:
@@ -175,6 +232,8 @@ def test_a_recorded_file_tells_what_was_made(lab, tmp_path):
     profile = json.loads(speedscope.read_text())
     assert sum(profile["profiles"][0]["weights"]) == pytest.approx(sum(weights.values()), rel=1e-6)
     assert all(index < len(profile["shared"]["frames"]) for sample in profile["profiles"][0]["samples"] for index in sample)
+    check_pprof(lab, file, tmp_path / "x.pb.gz", folded)
+    check_tree(lab, file, report)
 
     def refuse(*args):
         done = subprocess.run([str(lab.linger_program), "alloc", *map(str, args)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, check=False)
@@ -188,4 +247,4 @@ def test_a_recorded_file_tells_what_was_made(lab, tmp_path):
     narrow[start + 8] = 4
     (tmp_path / "narrow.nettrace").write_bytes(narrow)
     assert "32-bit process" in refuse(tmp_path / "narrow.nettrace")
-    assert sorted(at.name for at in tmp_path.iterdir()) == ["narrow.nettrace", "x.folded", "x.nettrace", "x.speedscope.json"]
+    assert sorted(at.name for at in tmp_path.iterdir()) == ["narrow.nettrace", "x.folded", "x.nettrace", "x.pb.gz", "x.speedscope.json"]
