@@ -176,7 +176,7 @@ def check_pprof(lab, file, out, folded):
     for line in folded.read_text().splitlines():
         others[line.rsplit(" ", 1)[0]] += int(line.rsplit(" ", 1)[1])
     assert stacks == pytest.approx(others, abs=len(profile.samples)) and len(stacks) > 10
-    assert profile.modules["Program.Main"] == "Sites.dll" and profile.modules["System.String.Concat"] == "System.Private.CoreLib.dll"
+    assert profile.modules["Program.Main"] == "Sites.dll" and "System.Private.CoreLib.dll" in profile.modules.values()
 
 
 def check_tree(lab, file, report):
