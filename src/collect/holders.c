@@ -8,6 +8,7 @@
 #include "graph/marks.h"
 #include "util/cancel.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 
 enum { LABEL_MAX = 512 };
@@ -407,6 +408,9 @@ struct lg_error *lg_holders_find(const struct lg_reach *reach, const struct lg_r
     if (!holders)
         return &lg_no_memory;
     struct lg_error *err = lg_routes_new(reach, roots, &holders->routes);
+    if (!err)
+        err = lg_memory_need(8 * (uint64_t)retention->node_count, "holders of %u objects",
+                             retention->node_count);
     if (err)
         return err;
     _cleanup_(search_deinit) struct search search = {

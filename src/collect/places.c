@@ -3,6 +3,7 @@
 #include "graph/marks.h"
 #include "heap/heap_priv.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 #include "util/parallel.h"
 
@@ -99,6 +100,9 @@ struct lg_error *lg_places_find(const struct lg_reach *reach, struct lg_places *
         return err;
     _cleanup_free_ lg_node *last = pass.last = calloc(lg_workers(), sizeof(*last));
     ret->count = reach->graph->forward->edge_count;
+    err = lg_memory_need(ret->count * sizeof(*ret->at), "places of %zu references", ret->count);
+    if (err)
+        return err;
     ret->at = lg_pages_alloc(ret->count, sizeof(*ret->at));
     if (!ret->at || !last)
         return &lg_no_memory;

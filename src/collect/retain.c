@@ -7,6 +7,7 @@
 #include "heap/heap_priv.h"
 #include "util/cancel.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 #include "util/parallel.h"
 
@@ -163,6 +164,10 @@ static struct lg_error *find_sizes(struct build *build)
 {
     struct lg_retention *retention = build->retention;
     struct lg_dominators *tree = retention->tree;
+    struct lg_error *err =
+        lg_memory_need(16 * (uint64_t)tree->count, "retained sizes of %u objects", tree->count - 1);
+    if (err)
+        return err;
     retention->number = tree->number;
     retention->size = lg_pages_alloc(tree->count, sizeof(*retention->size));
     retention->objects = lg_pages_alloc(tree->count, sizeof(*retention->objects));
@@ -172,7 +177,7 @@ static struct lg_error *find_sizes(struct build *build)
         return &lg_no_memory;
     struct lg_pass pass = { .seen = note_own, .begin = begin_piece, .self = build };
     struct lg_walk_result result;
-    struct lg_error *err = lg_heap_pass(build->reach->graph->heap, &pass, &result);
+    err = lg_heap_pass(build->reach->graph->heap, &pass, &result);
     if (err)
         return err;
     lg_retained_fold(tree, retention->size);
@@ -331,6 +336,10 @@ static bool walk(struct grouping *grouping)
 static struct lg_error *group(const struct lg_retention *retention, const uint32_t *key, bool by_node,
                               struct lg_retained_group *groups, uint32_t key_count)
 {
+    struct lg_error *err = lg_memory_need(16 * (uint64_t)retention->tree->count, "groups of %u objects",
+                                          retention->tree->count - 1);
+    if (err)
+        return err;
     _cleanup_(grouping_deinit) struct grouping grouping = {
         .retention = retention,
         .key = key,
@@ -342,7 +351,7 @@ static struct lg_error *group(const struct lg_retention *retention, const uint32
     memset(groups, 0, key_count * sizeof(*groups));
     if (!grouping.inside || !grouping.own)
         return &lg_no_memory;
-    struct lg_error *err = lg_dominator_children_find(retention->tree, &grouping.children);
+    err = lg_dominator_children_find(retention->tree, &grouping.children);
     return err ? err : walk(&grouping) ? NULL : &lg_no_memory;
 }
 

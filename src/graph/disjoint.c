@@ -2,6 +2,7 @@
 
 #include "util/cancel.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 
 // One search backwards from the target. A node that is on a path can be passed in two ways: out of it,
@@ -175,6 +176,9 @@ struct lg_error *lg_disjoint_find(const struct lg_graph *reversed, lg_node targe
     if (err)
         return err;
     disjoint->paths->target = target;
+    err = lg_memory_need((uint64_t)n * 12, "all ways to one of %u objects", n);
+    if (err)
+        return err;
     struct search s = { .reversed = reversed,
                         .sources = sources,
                         .target = target,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/cancel.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 #include "util/parallel.h"
 #include "util/vec.h"
@@ -249,6 +250,14 @@ static void turn_share(void *data, size_t share, size_t worker)
     }
 }
 
+// More than there is now: numbers that refer to a lower one, and links, for which the graph is let go.
+static struct lg_error *need_for_dominators(const struct lg_graph *graph, size_t count, uint64_t turned)
+{
+    uint64_t given_up = graph->node_count + graph->edge_count, links = 2 * (uint64_t)count;
+    return lg_memory_need(4 * (turned + (links > given_up ? links - given_up : 0)),
+                          "dominators of %zu objects", count - 1);
+}
+
 // Counts, turns counts into ends, and places from there backwards, so that ends become starts. The graph
 // is not needed any more then.
 static struct lg_error *turn_round(struct work *work)
@@ -262,6 +271,9 @@ static struct lg_error *turn_round(struct work *work)
     for (uint32_t i = 0; i < work->count; i++)
         work->starts[i] = sum += work->starts[i];
     work->starts[work->count] = work->source_count = sum;
+    struct lg_error *err = need_for_dominators(work->graph, work->count, sum);
+    if (err)
+        return err;
     work->sources = lg_pages_alloc(sum, sizeof(*work->sources));
     if (!work->sources)
         return &lg_no_memory;
@@ -424,14 +436,26 @@ static lg_node *find_nodes(const struct work *work)
     return nodes;
 }
 
+// Three arrays and starts, and of edges half, as far as can be told before: to lower numbers.
+static struct lg_error *need_for_search(const struct lg_graph *graph, const struct lg_graph *owners)
+{
+    uint64_t nodes = graph->node_count + (owners ? owners->node_count : 0);
+    return lg_memory_need(16 * nodes + 2 * graph->edge_count,
+                          "dominators of %llu objects and %llu references", (unsigned long long)nodes,
+                          (unsigned long long)graph->edge_count);
+}
+
 struct lg_error *lg_dominators_find(struct lg_graph *graph, const struct lg_graph *owners,
                                     const lg_node *roots, size_t root_count, struct lg_dominators **ret)
 {
     _cleanup_(work_deinit) struct work work = { .graph = graph };
     _cleanup_(lg_dominators_freep) struct lg_dominators *dominators = calloc(1, sizeof(*dominators));
+    struct lg_error *err = need_for_search(graph, owners);
+    if (err)
+        return err;
     if (!dominators || !work_init(&work, graph, owners))
         return &lg_no_memory;
-    struct lg_error *err = find(&work, roots, root_count);
+    err = find(&work, roots, root_count);
     if (err)
         return err;
     lg_pages_free(work.semi, work.room, sizeof(*work.semi));

@@ -4,6 +4,7 @@
 
 #include "graph/index_priv.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 #include "util/parallel.h"
 
@@ -40,6 +41,8 @@ struct lg_edge_sorter {
     struct lg_graph *graph; // while finishing
     uint32_t *bucket_start; // [bucket_count + 1] while finishing
     atomic_bool failed;
+    atomic_size_t slab_count;
+    struct lg_error *_Atomic refused; // As there is no room for more.
 };
 
 struct lg_error *lg_edge_sorter_new(uint32_t node_count, struct lg_edge_sorter **ret)
@@ -47,6 +50,10 @@ struct lg_error *lg_edge_sorter_new(uint32_t node_count, struct lg_edge_sorter *
     _cleanup_(lg_edge_sorter_freep) struct lg_edge_sorter *sorter = calloc(1, sizeof(*sorter));
     if (!sorter)
         return &lg_no_memory;
+    struct lg_error *err = lg_memory_need((uint64_t)node_count * (4 + 10), // A reference each, twice.
+                                          "the graph of %u objects", node_count);
+    if (err)
+        return err;
     sorter->node_count = node_count;
     sorter->bucket_count = ((size_t)node_count + BUCKET - 1) / BUCKET;
     sorter->worker_count = lg_workers();
@@ -79,6 +86,7 @@ void lg_edge_sorter_free(struct lg_edge_sorter *sorter)
     free(sorter->slabs);
     free(sorter->last);
     free(sorter->bucket_start);
+    lg_error_free(sorter->refused);
     lg_graph_free(sorter->graph);
     free(sorter);
 }
@@ -95,12 +103,30 @@ static struct slab *add_slab(struct slab **last, uint32_t size)
     return *last = slab;
 }
 
+// Whether there is room for another slab, and for the graph of what is in all of them. The error is
+// kept.
+static bool has_room(struct lg_edge_sorter *sorter)
+{
+    uint64_t slabs = atomic_fetch_add(&sorter->slab_count, 1) + 1, chunks = slabs * sorter->slab_size;
+    uint64_t bytes = sorter->slab_size * sizeof(struct chunk)
+                     + (chunks * CHUNK + sorter->node_count) * sizeof(lg_node);
+    struct lg_error *none = NULL,
+                    *err = lg_memory_need(bytes, "the graph of %u objects, after %llu references,",
+                                          sorter->node_count,
+                                          (unsigned long long)((slabs - 1) * sorter->slab_size * CHUNK));
+    if (err && !atomic_compare_exchange_strong(&sorter->refused, &none, err))
+        lg_error_free(err);
+    return !err;
+}
+
 static __attribute__((noinline)) struct chunk *add_chunk(struct lg_edge_sorter *sorter, size_t worker,
                                                          struct chunk **last)
 {
     struct slab *slab = sorter->slabs[worker];
+    if (atomic_load_explicit(&sorter->failed, memory_order_relaxed))
+        return NULL;
     if (!slab || slab->used == slab->size)
-        slab = add_slab(&sorter->slabs[worker], sorter->slab_size);
+        slab = has_room(sorter) ? add_slab(&sorter->slabs[worker], sorter->slab_size) : NULL;
     if (!slab) {
         atomic_store(&sorter->failed, true);
         return NULL;
@@ -221,6 +247,8 @@ struct lg_error *lg_edge_sorter_finish(struct lg_edge_sorter *sorter, struct lg_
 {
     free(sorter->bucket_start);
     sorter->bucket_start = calloc(sorter->bucket_count + 1, sizeof(*sorter->bucket_start));
+    if (sorter->refused)
+        return lg_steal(sorter->refused);
     if (!sorter->bucket_start || atomic_load(&sorter->failed))
         return &lg_no_memory;
     uint64_t total = 0;

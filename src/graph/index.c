@@ -1,5 +1,6 @@
 #include "graph/index_priv.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 
 // The address space that .NET reserves for its regions is 256 GB; with what else is mapped, the span
@@ -35,6 +36,11 @@ static struct lg_error *make_windows(struct lg_index *index, const struct lg_spa
     }
     for (size_t s = 0; s < index->slot_count; s++)
         index->slots[s] = index->slots[s] ? index->window_count++ : NO_WINDOW;
+    struct lg_error *err = lg_memory_need((uint64_t)index->window_count * WORDS * sizeof(*index->words),
+                                          "the graph of a heap of %llu MB",
+                                          (unsigned long long)index->window_count << (WINDOW_BITS - 20));
+    if (err)
+        return err;
     index->window_start = calloc(index->window_count + 1u, sizeof(*index->window_start));
     index->words = lg_pages_alloc((size_t)index->window_count * WORDS, sizeof(*index->words));
     if (!index->window_start || !index->words)

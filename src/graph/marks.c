@@ -5,6 +5,7 @@
 
 #include "util/cancel.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 #include "util/parallel.h"
 
@@ -130,9 +131,10 @@ struct lg_error *lg_marks_search(uint64_t *marks, const struct lg_graph *graph, 
         .next = lg_pages_alloc(n, sizeof(lg_node)),
         .workers = lg_workers(),
     };
-    struct lg_error *err = NULL;
+    // No node is in two levels.
+    struct lg_error *err = lg_memory_need((uint64_t)n * 4, "what is alive of %u objects", n);
     level.buffers = calloc(level.workers, sizeof(*level.buffers));
-    if (!level.now || !level.next || !level.buffers)
+    if (!err && (!level.now || !level.next || !level.buffers))
         err = &lg_no_memory;
     for (size_t i = 0; i < source_count && !err; i++) {
         lg_node node = sources[i];

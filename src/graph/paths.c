@@ -5,6 +5,7 @@
 
 #include "util/cancel.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 #include "util/parallel.h"
 
@@ -167,6 +168,10 @@ struct lg_error *lg_paths_new(uint32_t node_count, struct lg_paths **ret)
     _cleanup_(lg_paths_freep) struct lg_paths *paths = calloc(1, sizeof(*paths));
     if (!paths)
         return &lg_no_memory;
+    // And in a search as much again for its levels: no node is in two.
+    struct lg_error *err = lg_memory_need((uint64_t)node_count * 8, "ways to %u objects", node_count);
+    if (err)
+        return err;
     paths->node_count = node_count;
     paths->target = LG_NO_NODE;
     paths->next = lg_pages_alloc(node_count, sizeof(lg_node));

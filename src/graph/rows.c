@@ -5,10 +5,15 @@
 
 #include "graph/index_priv.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 #include "util/pages.h"
 #include "util/parallel.h"
 
-enum { BATCH = sizeof(((struct lg_edge_batch *)0)->keys) / sizeof(uint64_t) };
+enum {
+    BATCH = sizeof(((struct lg_edge_batch *)0)->keys) / sizeof(uint64_t),
+    STEP_BITS = 20, // Edges between two questions for room: 4 MB.
+    LARGE = 1 << STEP_BITS,
+};
 
 struct piece {
     lg_node *edges;
@@ -31,6 +36,9 @@ struct lg_rows {
     struct piece *pieces;   // [piece_count]
     struct stream *streams; // [worker_count]
     atomic_bool failed;
+    _Atomic uint64_t met; // Edges, of `ended` pieces.
+    atomic_size_t ended;
+    struct lg_error *_Atomic refused; // As there is no room for more.
 };
 
 struct lg_error *lg_rows_new(uint32_t node_count, size_t piece_count, struct lg_rows **ret)
@@ -41,6 +49,10 @@ struct lg_error *lg_rows_new(uint32_t node_count, size_t piece_count, struct lg_
     rows->node_count = node_count;
     rows->piece_count = piece_count;
     rows->worker_count = lg_workers();
+    struct lg_error *err =
+        lg_memory_need((uint64_t)node_count * 8, "the graph of %u objects", node_count);
+    if (err)
+        return err;
     rows->counts = lg_pages_alloc((size_t)node_count + 1, sizeof(*rows->counts));
     rows->pieces = calloc(piece_count + 1, sizeof(*rows->pieces));
     rows->streams = calloc(rows->worker_count, sizeof(*rows->streams));
@@ -60,16 +72,47 @@ void lg_rows_free(struct lg_rows *rows)
         free(rows->streams[i].edges);
     lg_pages_free(rows->counts, (size_t)rows->node_count + 1, sizeof(*rows->counts));
     lg_graph_free(rows->graph);
+    lg_error_free(rows->refused);
     free(rows->pieces);
     free(rows->streams);
     free(rows);
 }
 
+// Whether there is room for so many edges more. The error is kept, and nothing is taken any more.
+static void ask_for_room(struct lg_rows *rows, uint64_t more)
+{
+    struct lg_error *none = NULL;
+    struct lg_error *err =
+        lg_memory_need(more * sizeof(lg_node), "the graph of %u objects, after %llu references,",
+                       rows->node_count, (unsigned long long)atomic_load(&rows->met));
+    if (!err)
+        return;
+    if (!atomic_compare_exchange_strong(&rows->refused, &none, err))
+        lg_error_free(err);
+    atomic_store(&rows->failed, true);
+}
+
+// Pieces cover as much heap each, so of a quarter of them the others can be told; before that, the next
+// edges are asked for.
+static void note_piece(struct lg_rows *rows, size_t count)
+{
+    uint64_t met = atomic_fetch_add(&rows->met, count) + count;
+    size_t ended = atomic_fetch_add(&rows->ended, 1) + 1;
+    if (met >> STEP_BITS == (met - count) >> STEP_BITS)
+        return;
+    bool is_known = ended * 4 >= rows->piece_count;
+    ask_for_room(rows, is_known ? met * (rows->piece_count - ended) / ended : UINT64_C(1) << STEP_BITS);
+}
+
 static bool make_room(struct lg_rows *rows, struct stream *stream)
 {
+    if (atomic_load_explicit(&rows->failed, memory_order_relaxed))
+        return false;
     if (stream->room - stream->count >= BATCH)
         return true;
     size_t room = stream->room + stream->room / 2 + 64 * BATCH;
+    if (room > LARGE)
+        ask_for_room(rows, room - stream->room + stream->count);
     lg_node *edges = realloc(stream->edges, room * sizeof(*edges));
     if (!edges) {
         atomic_store(&rows->failed, true);
@@ -119,11 +162,19 @@ void lg_rows_end(struct lg_rows *rows, size_t worker, size_t piece)
     struct stream *stream = &rows->streams[worker];
     struct piece *to = &rows->pieces[piece];
     *to = (struct piece){ .first = stream->first, .behind = stream->behind, .count = stream->count };
-    to->edges = malloc((stream->count + 1) * sizeof(*to->edges));
-    if (to->edges && stream->count > 0)
-        memcpy(to->edges, stream->edges, stream->count * sizeof(*to->edges));
-    else if (!to->edges)
+    if (stream->count > LARGE) { // A long array: not a second time.
+        lg_node *cut = realloc(stream->edges, stream->count * sizeof(*cut));
+        to->edges = cut ? cut : stream->edges;
+        stream->edges = NULL;
+        stream->room = 0;
+    } else {
+        to->edges = malloc((stream->count + 1) * sizeof(*to->edges));
+        if (to->edges && stream->count > 0)
+            memcpy(to->edges, stream->edges, stream->count * sizeof(*to->edges));
+    }
+    if (!to->edges)
         atomic_store(&rows->failed, true);
+    note_piece(rows, stream->count);
     stream->count = stream->first = stream->behind = 0;
 }
 
@@ -169,6 +220,8 @@ struct lg_error *lg_rows_finish(struct lg_rows *rows, struct lg_graph **ret)
 {
     uint64_t total;
     uint32_t next = 0;
+    if (rows->refused)
+        return lg_steal(rows->refused);
     if (atomic_load(&rows->failed))
         return &lg_no_memory;
     if (!find_starts(rows, &total))

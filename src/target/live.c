@@ -21,6 +21,7 @@
 #include "target/untouched.h"
 #include "target/watchdog.h"
 #include "util/error.h"
+#include "util/memory_left.h"
 
 enum {
     PIECE = 1 << 20,       // Of one system call.
@@ -136,7 +137,7 @@ static void check_limits(struct lg_live *live)
                  "was given up",
                  atomic_load(&live->cow) >> 20);
         give_up(live);
-    } else if (lg_room_left(live->proc) < SHORT) {
+    } else if (lg_memory_left(live->proc) < SHORT) {
         snprintf(live->lost, LOST,
                  "has come near its memory limit, or the machine its end: the copy was given up");
         give_up(live);

@@ -1,17 +1,13 @@
-// Small files of /proc, read whole.
+// Processes of /proc. What reads their files is in util/proc_text.h.
 //
 // A `dir` is a descriptor of /proc/PID: it stays with its process, and fails once that is gone, so a PID
 // that is given to another process cannot be mistaken for it.
 #ifndef LG_TARGET_PROC_H
 #define LG_TARGET_PROC_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-// Enough for /proc/PID/status and /proc/PID/stat.
-enum { LG_PROC_TEXT = 8192 };
+#include "util/proc_text.h"
 
 // Opens /proc/PID as a directory; -1 and errno.
 int lg_proc_open(int pid);
@@ -19,17 +15,6 @@ int lg_proc_open(int pid);
 // What /proc calls us: getpid(), or another number, or 0, if it shows another PID namespace than ours.
 // Then its numbers mean other processes to system calls, or none.
 int lg_proc_self(void);
-
-// Reads `name`, or as much of it as fits, and ends it with NUL. The length, or -1 and errno.
-ssize_t lg_proc_read(int dir, const char *name, char *buf, size_t size);
-
-// Reads all of `name` and ends it with NUL; NULL and errno. The caller's.
-char *lg_proc_read_all(int dir, const char *name, size_t *len_ret);
-
-// The value in a line "key:\tvalue\n" of a status file, up to its last word if `last`; `absent` if there
-// is no such line or its value is no number.
-int64_t lg_proc_field(const char *status, const char *key, int64_t absent);
-int64_t lg_proc_field_last(const char *status, const char *key, int64_t absent);
 
 // The state letter of a task, whose stat file is `name`: 'R', 'S', 'D', 'T', 't', 'Z', 'X'; 0 when it is
 // gone.

@@ -29,9 +29,6 @@ void lg_room_measure(int pid, int proc, bool reading_copies, struct lg_room *ret
 // most: tried out, with 4 MB, which takes some 3 ms.
 uint64_t lg_room_write_rate(void);
 
-// As `left` above.
-uint64_t lg_room_left(int proc);
-
 // Bytes that the process whose /proc/PID is open as `proc` has for itself: of a copy, what it has come
 // to cost. Takes some 10 ms per GB. 0: not known.
 uint64_t lg_room_own(int proc);

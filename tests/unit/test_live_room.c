@@ -1,59 +1,13 @@
 // Processes that a copy could be the end of: near the limit of their control group, writing to all that
 // they have; and the limits that a user sets.
+#include "control_group.h"
 #include "filter.h"
 #include "prey.h"
-
-#include <errno.h>
-#include <sys/stat.h>
 
 #include "target/room.h"
 #include "util/cleanup.h"
 
 enum { MB = 1 << 20, GROUP_MB = 256, BIG_MB = 243, SMALL_MB = 64, LIMIT_MS = 60000 };
-
-static const char *const roots[] = { "/sys/fs/cgroup/memory", "/sys/fs/cgroup" };
-static const char *const limits[] = { "memory.limit_in_bytes", "memory.max" };
-static const char *const swaps[] = { "memory.swappiness", "memory.swap.max" };
-
-struct group {
-    char path[128];
-};
-
-static bool write_text(const char *folder, const char *name, const char *text)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-    if (fd >= 0)
-        close(fd);
-    return done;
-}
-
-// A control group with a limit; false: none can be made here.
-static bool group_make(struct group *group)
-{
-    char limit[32];
-    snprintf(limit, sizeof(limit), "%d", GROUP_MB * MB);
-    for (int kind = 0; kind < 2; kind++) {
-        snprintf(group->path, sizeof(group->path), "%s/linger-test-%d", roots[kind], getpid());
-        if (mkdir(group->path, 0755) != 0)
-            continue;
-        if (write_text(group->path, limits[kind], limit)) {
-            write_text(group->path, swaps[kind], "0");
-            return true;
-        }
-        rmdir(group->path);
-    }
-    print_message("skipped: no control group with a memory limit can be made here\n");
-    return false;
-}
-
-static void group_remove(const struct group *group)
-{
-    for (int ms = 0; ms < LIMIT_MS && rmdir(group->path) != 0 && errno == EBUSY; ms++)
-        sleep_ms(1);
-}
 
 // Joins the group named in its shared page, fills so much memory, and writes to all of it whenever told.
 static int fill(struct prey *prey)
@@ -120,7 +74,7 @@ static void a_busy_process_near_its_limit_is_read_stopped(void **state)
         return;
     struct prey prey = { 0 };
     struct group group;
-    if (!group_make(&group))
+    if (!group_make(&group, GROUP_MB))
         return;
     start(&prey, &group, BIG_MB, true);
     prey_await_count(&prey, 0, 1);
@@ -142,7 +96,7 @@ static void a_process_at_95_percent_of_its_limit_outlives_its_copy(void **state)
         return;
     struct prey prey = { 0 };
     struct group group;
-    if (!group_make(&group))
+    if (!group_make(&group, GROUP_MB))
         return;
     start(&prey, &group, BIG_MB, false);
     _cleanup_(lg_target_freep) struct lg_target *target = NULL;
