@@ -248,7 +248,7 @@ struct lg_error *lg_edge_sorter_finish(struct lg_edge_sorter *sorter, struct lg_
     free(sorter->bucket_start);
     sorter->bucket_start = calloc(sorter->bucket_count + 1, sizeof(*sorter->bucket_start));
     if (sorter->refused)
-        return lg_steal(sorter->refused);
+        return atomic_exchange(&sorter->refused, NULL);
     if (!sorter->bucket_start || atomic_load(&sorter->failed))
         return &lg_no_memory;
     uint64_t total = 0;

@@ -221,7 +221,7 @@ struct lg_error *lg_rows_finish(struct lg_rows *rows, struct lg_graph **ret)
     uint64_t total;
     uint32_t next = 0;
     if (rows->refused)
-        return lg_steal(rows->refused);
+        return atomic_exchange(&rows->refused, NULL);
     if (atomic_load(&rows->failed))
         return &lg_no_memory;
     if (!find_starts(rows, &total))
