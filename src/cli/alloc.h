@@ -40,6 +40,7 @@ struct lg_alloc_query {
     uint64_t for_ms;               // 0: until told to end
     uint64_t until_rss, max_bytes; // 0: no bound
     uint64_t buffer_mb;
+    struct lg_target_options target; // how it is looked at in the end
 };
 
 // What was told, and by whom.

@@ -176,11 +176,11 @@ static void *keep_reading(void *data)
 }
 
 // The graph of a copy. Any of these may take another one.
-static struct lg_error *look(struct lg_session *session, const char *spec)
+static struct lg_error *look(struct lg_session *session, const char *spec,
+                             const struct lg_target_options *options)
 {
-    const struct lg_target_options options = { 0 };
     const struct lg_retention *retention;
-    struct lg_error *err = lg_session_open(session, spec, &options);
+    struct lg_error *err = lg_session_open(session, spec, options);
     return err ? err : lg_session_retention(session, &retention);
 }
 
@@ -204,13 +204,14 @@ static void set_window(struct follow *follow, const struct lg_target *target)
                               (uint64_t)((double)(at + pause + unsure) * ticks));
 }
 
-static struct lg_error *freeze(struct follow *follow, struct lg_session *session, const char *spec)
+static struct lg_error *freeze(struct follow *follow, struct lg_session *session, const char *spec,
+                               const struct lg_target_options *options)
 {
     struct keeper keeper = { .follow = follow };
     pthread_t thread;
     if (pthread_create(&thread, NULL, keep_reading, &keeper) != 0)
         return lg_error_new(LG_ERR_OS, "cannot start a thread");
-    struct lg_error *err = look(session, spec);
+    struct lg_error *err = look(session, spec, options);
     keeper.is_enough = true;
     pthread_join(thread, NULL);
     if (!err)
@@ -280,7 +281,7 @@ static struct lg_error *follow_all(struct follow *follow, struct lg_session *ses
         run->why_not = "the process, or somebody else, ended the session: what happened to the objects "
                        "since is not known";
     else
-        err = excuse_end(follow, freeze(follow, session, spec));
+        err = excuse_end(follow, freeze(follow, session, spec, &query->target));
     if (!err)
         err = read_rest(follow);
     return err ? err : finish(follow);

@@ -152,10 +152,12 @@ static int descending(double a, double b)
     return (a < b) - (a > b);
 }
 
-static int by_growth(const void *a, const void *b, void *count)
+static int by_growth(const void *a, const void *b, void *search_arg)
 {
-    const struct lg_change *x = a, *y = b;
-    size_t pictures = *(size_t *)count;
+    const struct search *search = search_arg;
+    bool freed = search->pictures->is_collection;
+    const struct lg_change *x = freed ? b : a, *y = freed ? a : b;
+    size_t pictures = search->count;
     if (x->grows != y->grows)
         return x->grows ? -1 : 1;
     int order = x->grows ? descending(x->size_rate, y->size_rate) : 0;
@@ -163,8 +165,11 @@ static int by_growth(const void *a, const void *b, void *count)
         order = descending(growth(x->sizes, pictures), growth(y->sizes, pictures));
     if (!order)
         order = descending(growth(x->counts, pictures), growth(y->counts, pictures));
-    if (!order)
-        order = strcmp(x->row->type, y->row->type);
+    if (order)
+        return order;
+    x = a;
+    y = b;
+    order = strcmp(x->row->type, y->row->type);
     return order ? order : strcmp(x->row->held, y->row->held);
 }
 
@@ -180,7 +185,7 @@ struct lg_error *lg_changes_find(const struct lg_pictures *pictures,
     sum_up(&search, ret);
     struct lg_error *err = judge(&search, ret);
     if (!err && ret->all.len > 1)
-        qsort_r(ret->all.at, ret->all.len, sizeof(*ret->all.at), by_growth, &search.count);
+        qsort_r(ret->all.at, ret->all.len, sizeof(*ret->all.at), by_growth, &search);
     return err;
 }
 

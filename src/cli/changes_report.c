@@ -16,7 +16,9 @@ static const struct lg_column target_columns[] = {
     { "provider", "", LG_CELL_TEXT },    { "taken", "", LG_CELL_TEXT },
     { "pause_ms", "", LG_CELL_REAL },    { "at", "", LG_CELL_REAL },
     { "count", "", LG_CELL_COUNT },      { "size", "", LG_CELL_BYTES },
-    { "counts_dead", "", LG_CELL_BOOL },
+    { "counts_dead", "", LG_CELL_BOOL }, { "gc_ms", "", LG_CELL_REAL },
+    { "gc_pause_ms", "", LG_CELL_REAL }, { "gc_before", "", LG_CELL_BYTES },
+    { "gc_after", "", LG_CELL_BYTES },
 };
 static const struct lg_table_spec target_spec =
     LG_TABLE_SPEC("targets", target_columns, LG_TABLE_HIDDEN);
@@ -91,6 +93,20 @@ static void add_growth(struct layout *layout)
                                    LG_COL_RIGHT | LG_COL_TEXT_ONLY | LG_COL_IF_KNOWN | LG_COL_BLANK });
 }
 
+// Of a collection: what was before, what after, and how much less that is.
+static const struct lg_column freed_columns[] = {
+    { "before_count", "Before", LG_CELL_COUNT, 0, LG_COL_COMMAS },
+    { "before_size", "Bytes", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "after_count", "After", LG_CELL_COUNT, 0, LG_COL_COMMAS },
+    { "after_size", "Bytes", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "freed", "Freed", LG_CELL_BYTES, 0, LG_COL_COMMAS },
+    { "type", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
+    { "assembly", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
+    { "state", "", LG_CELL_TEXT, 0, LG_COL_JSON_ONLY },
+    { "", "Class Name", LG_CELL_TEXT, -1, LG_COL_TEXT_ONLY },
+};
+static const struct lg_table_spec freed_spec = LG_TABLE_SPEC("collected", freed_columns, LG_TABLE_MAIN);
+
 static const struct lg_table_spec *lay_out(struct layout *layout, bool main)
 {
     enum { MOST = 24 };
@@ -98,6 +114,10 @@ static const struct lg_table_spec *lay_out(struct layout *layout, bool main)
     layout->columns = lg_report_alloc(layout->report, MOST * sizeof(*layout->columns));
     if (!spec || !layout->columns)
         return NULL;
+    if (layout->pictures->is_collection) {
+        *spec = freed_spec;
+        return spec;
+    }
     layout->each = layout->count > 2 && layout->count <= SHOWN && !layout->pictures->is_watch;
     add_ends(layout);
     for (size_t k = 0; k < layout->count && layout->each; k++)
@@ -176,8 +196,23 @@ static void add_series(struct layout *layout, struct lg_table *table, const stru
     }
 }
 
+static void add_freed(struct layout *layout, struct lg_table *table, const struct lg_change *change)
+{
+    uint64_t before = change->sizes[0], after = change->sizes[1];
+    lg_cell_number(table, change->counts[0]);
+    lg_cell_number(table, before);
+    lg_cell_number(table, change->counts[1]);
+    lg_cell_number(table, after);
+    number_or_null(table, before >= after, before - after);
+    add_label(layout, table, change, state_of(change, 1));
+}
+
 static void add_row(struct layout *layout, struct lg_table *table, const struct lg_change *change)
 {
+    if (layout->pictures->is_collection) {
+        add_freed(layout, table, change);
+        return;
+    }
     size_t last = layout->count - 1;
     struct lg_amount from = lg_row_at(change->row, 0), to = lg_row_at(change->row, layout->last);
     bool graph = layout->pictures->graph, rated = layout->count > 2;
@@ -215,9 +250,10 @@ static void add_title(const struct layout *layout, const struct lg_changes_query
     char text[LG_COMMAS_SIZE];
     const char *what = layout->holders ? "holder" : "type", *many = count == 1 ? "" : "s",
                *one = count == 1 ? "s" : "";
-    const char *first = query->growing      ? "the fastest"
-                        : layout->count > 2 ? "what grows steadily"
-                                            : "the most grown";
+    const char *first = query->growing                    ? "the fastest"
+                        : layout->count > 2               ? "what grows steadily"
+                        : layout->pictures->is_collection ? "the most freed"
+                                                          : "the most grown";
     if (query->growing && layout->count < LG_TREND_LEAST)
         return;
     lg_report_line(layout->report, "%s", "");
@@ -273,6 +309,11 @@ static void add_target(struct lg_table *table, const struct lg_picture_about *ab
     lg_cell_number(table, about->total.count);
     lg_cell_number(table, about->total.size);
     lg_cell_bool(table, about->counts_dead);
+    const struct lg_gc_asked *collected = &about->collected;
+    real_or_null(table, collected->count, collected->ms);
+    real_or_null(table, collected->count && collected->pause_ms >= 0, collected->pause_ms);
+    number_or_null(table, collected->count && collected->before != UINT64_MAX, collected->before);
+    number_or_null(table, collected->count && collected->after != UINT64_MAX, collected->after);
 }
 
 static void add_targets(const struct lg_pictures *pictures, struct lg_report *report)

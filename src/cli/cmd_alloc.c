@@ -23,6 +23,8 @@ struct lg_error *lg_alloc_query_parse(const struct lg_args *args, bool is_comman
         .max_bytes = lg_args_number(args, "max-bytes", 0),
         .buffer_mb = lg_args_number(args, "buffer", BUFFER_MB),
     };
+    if (!is_command)
+        ret->target = lg_target_options_parse(args);
     struct lg_error *err = lg_args_expect(args, 1, is_command ? SIZE_MAX : 1);
     if (err)
         return err;
@@ -106,6 +108,8 @@ static struct lg_error *record(struct lg_session *session, const struct lg_args 
     if (err)
         return err;
     bool is_file = pid == 0 && is_trace(spec);
+    if (pid == 0 && query->target.collect)
+        return lg_error_new(LG_ERR_USAGE, "--gc: '%s' is no running process", spec);
     if (is_file && keeps_events(out))
         return lg_error_new(
             LG_ERR_USAGE, "'-o %s': events are written of a process; '%s' is a file of them", out, spec);

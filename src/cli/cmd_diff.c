@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/collection.h"
 #include "cli/pictures.h"
 #include "cli/support.h"
 
@@ -45,31 +46,70 @@ static void end_session(struct lg_session **session)
     lg_session_free(*session);
 }
 
+// What is open at a prompt is one of them.
+static struct lg_error *check_collection(const struct lg_session *session, const struct lg_args *args)
+{
+    const struct lg_target *open = lg_session_target(session);
+    int pid = open && open->kind == LG_TARGET_PROCESS ? open->pid : 0;
+    struct lg_error *err = NULL;
+    for (size_t i = 0; i < lg_args_count(args) && pid == 0 && !err; i++)
+        err = lg_target_resolve(lg_args_at(args, i), &pid);
+    if (!err && pid == 0)
+        err = lg_error_new(LG_ERR_USAGE, "--gc: none of these is a running process");
+    return err;
+}
+
+// `--gc` is for those of the targets that run.
+static struct lg_error *parse_options(const struct lg_args *args, const char *spec,
+                                      struct lg_target_options *ret)
+{
+    int pid = 0;
+    *ret = lg_target_options_parse(args);
+    struct lg_error *err = ret->collect ? lg_target_resolve(spec, &pid) : NULL;
+    if (pid == 0)
+        ret->collect = LG_COLLECT_NOT;
+    return err;
+}
+
 // The session's own target is what a prompt is about: others are opened beside it.
 static struct lg_error *take(struct lg_session *session, const struct lg_args *args, const char *spec,
                              struct lg_pictures *pictures)
 {
-    const struct lg_target_options options = lg_target_options_parse(args);
     bool is_taken;
-    struct lg_error *err = lg_session_open(session, spec, &options);
+    struct lg_target_options options;
+    struct lg_error *err = parse_options(args, spec, &options);
+    if (!err)
+        err = lg_session_open(session, spec, &options);
     if (!err)
         err = lg_pictures_take(pictures, session, "try again", &is_taken);
     lg_session_close(session);
     return lg_error_context(err, "'%s'", spec);
 }
 
+static struct lg_error *take_open(struct lg_session *session, const struct lg_args *args,
+                                  struct lg_pictures *pictures)
+{
+    bool collects = lg_args_has_target_option(args, "gc")
+                    && lg_session_target(session)->kind == LG_TARGET_PROCESS,
+         is_taken;
+    struct lg_error *err = collects ? lg_collect_and_refresh(session) : NULL;
+    return err ? err : lg_pictures_take(pictures, session, "'refresh' takes another copy", &is_taken);
+}
+
 static struct lg_error *take_all(struct lg_session *session, const struct lg_args *args,
                                  struct lg_pictures *pictures)
 {
-    bool prompting = lg_session_target(session) != NULL, is_taken;
+    bool prompting = lg_session_target(session) != NULL;
     _cleanup_(end_session) struct lg_session *beside = prompting ? lg_session_new() : NULL;
     struct lg_error *err = prompting && !beside ? &lg_no_memory : NULL;
+    if (!err && lg_args_has_target_option(args, "gc"))
+        err = check_collection(session, args);
     if (!err && beside)
         err = lg_session_use_dac(beside, lg_args_text(args, "dac"));
     for (size_t i = 0; i < lg_args_count(args) && !err; i++)
         err = take(beside ? beside : session, args, lg_args_at(args, i), pictures);
     if (!err && prompting)
-        err = lg_pictures_take(pictures, session, "'refresh' takes another copy", &is_taken);
+        err = take_open(session, args, pictures);
     return err;
 }
 
@@ -86,6 +126,10 @@ static void describe(const struct lg_pictures *pictures, struct lg_report *repor
                        about->target.taken ? about->target.taken : "at an unknown time",
                        lg_commas(count, about->total.count), about->counts_dead ? "" : "live ",
                        lg_commas(size, about->total.size));
+        _cleanup_free_ char *words =
+            about->collected.count ? lg_collection_words(&about->collected) : NULL;
+        if (words)
+            lg_report_line(report, "   %s", words);
     }
 }
 

@@ -25,26 +25,34 @@ void lg_report_liveness(struct lg_report *report, struct lg_session *session,
                              reach->live_count, guessed);
 }
 
-static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
-                            struct lg_report **ret)
+static struct lg_error *report_once(struct lg_session *session, const struct lg_args *args,
+                                    struct lg_report *report)
 {
     struct lg_heap_query query;
     struct lg_error *err = lg_heap_query_parse(session, args, &query);
     if (err)
         return err;
-    _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("dumpheap");
-    if (!report)
-        return &lg_no_memory;
     if (query.strings)
         err = lg_dumpheap_strings(session, &query, report);
     else if (query.stat && !query.is_short)
         err = lg_dumpheap_stat(session, &query, report);
     else
         err = lg_dumpheap_objects(session, &query, report);
+    if (!err && query.life)
+        lg_report_liveness(report, session, query.reach);
+    return err;
+}
+
+static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
+                            struct lg_report **ret)
+{
+    _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("dumpheap");
+    if (!report)
+        return &lg_no_memory;
+    struct lg_error *err = lg_dumpheap_compares(args) ? lg_dumpheap_collected(session, args, report)
+                                                      : report_once(session, args, report);
     if (err)
         return err;
-    if (query.life)
-        lg_report_liveness(report, session, query.reach);
     if (lg_report_failed(report))
         return &lg_no_memory;
     *ret = lg_steal(report);
@@ -75,6 +83,8 @@ static const char details[] =
     "that the biggest are at the end of the screen; -top N keeps the biggest N. Sizes are those of\n"
     "SOS, not rounded up to 8. A range is two addresses, or one and L<length>, in hex. The\n"
     "statistics end with blocks of free memory of 512 KiB or more that something in use follows.\n"
+    "-stat --gc looks at a process twice, before and after a full collection, and also tells by type\n"
+    "what that freed.\n"
     "\n"
     "  $ linger dumpheap 4711 -stat -top 5\n"
     "  Statistics:\n"
@@ -105,5 +115,6 @@ const struct lg_command lg_cmd_dumpheap = {
     .options = options,
     .needs = LG_NEEDS_HEAP,
     .check = lg_heap_query_check,
+    .collects = lg_dumpheap_compares,
     .run = run,
 };

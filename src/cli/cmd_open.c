@@ -1,5 +1,6 @@
 // Opening a target: `open`, `attach`, and what only a prompt has, `refresh` and `quit`.
 #include "cli/cmd.h"
+#include "cli/collection.h"
 #include "cli/support.h"
 
 static const struct lg_option options[] = {
@@ -61,9 +62,9 @@ static struct lg_error *run_refresh(struct lg_session *session, const struct lg_
                                     struct lg_report **ret)
 {
     struct lg_error *err = lg_args_expect(args, 0, 0);
-    if (!err && lg_args_has(args, "gc"))
-        err = lg_session_collect(session);
-    return err ? err : lg_session_refresh(session);
+    if (err)
+        return err;
+    return lg_args_has(args, "gc") ? lg_collect_and_refresh(session) : lg_session_refresh(session);
 }
 
 static const struct lg_option refresh_options[] = {

@@ -104,7 +104,8 @@ static struct lg_error *open_target(struct lg_session *session, const struct lg_
 }
 
 // At a prompt: anew, as the copy that is open makes every page of the process shared.
-static struct lg_error *look_again(struct lg_session *session, struct taking *taking)
+static struct lg_error *look_again(struct lg_session *session, const struct lg_args *args,
+                                   struct taking *taking)
 {
     const struct lg_live_watch watch = { lg_sight_stopped, taking->sight };
     struct lg_target *target = lg_session_target(session);
@@ -113,7 +114,8 @@ static struct lg_error *look_again(struct lg_session *session, struct taking *ta
                             "expected a target: a PID, the name of a .NET process, or a core "
                             "file; 'linger ps' lists processes");
     taking->live = target->kind == LG_TARGET_PROCESS;
-    return taking->live ? lg_session_refresh_watched(session, &watch) : NULL;
+    struct lg_error *err = lg_args_has_target_option(args, "gc") ? lg_session_collect(session) : NULL;
+    return err || !taking->live ? err : lg_session_refresh_watched(session, &watch);
 }
 
 static struct lg_error *take(struct lg_session *session, const struct lg_args *args,
@@ -124,7 +126,7 @@ static struct lg_error *take(struct lg_session *session, const struct lg_args *a
     if (!taking->sight)
         return &lg_no_memory;
     struct lg_error *err =
-        lg_args_count(args) > 0 ? open_target(session, args, taking) : look_again(session, taking);
+        lg_args_count(args) > 0 ? open_target(session, args, taking) : look_again(session, args, taking);
     const struct lg_picture_options options = { .detail = detail };
     if (!err && lg_session_snapshot(session))
         return lg_session_picture(session, false, &taking->picture);

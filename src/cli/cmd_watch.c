@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cli/cmd.h"
+#include "cli/collection.h"
 #include "cli/pictures.h"
 #include "cli/support.h"
 #include "cli/watch.h"
@@ -102,6 +103,8 @@ static struct lg_error *open_process(struct lg_session *session, const struct lg
     snprintf(pid, sizeof(pid), "%d", memory->pid);
     if (lg_args_count(args) > 0)
         return lg_session_open(session, pid, &options);
+    if (lg_args_has_target_option(args, "gc"))
+        return lg_collect_and_refresh(session);
     return memory->rounds > 0 ? lg_session_refresh(session) : NULL;
 }
 

@@ -16,17 +16,32 @@ struct lg_error *lg_collect(int pid, struct lg_gc_asked *ret)
     return lg_error_context(err, "--gc");
 }
 
+// It has a runtime, which has a socket.
+static struct lg_error *check(int pid)
+{
+    _cleanup_(lg_diag_freep) struct lg_diag *diag = NULL;
+    return lg_error_context(lg_diag_open(pid, &diag), "--gc");
+}
+
 struct lg_error *lg_collect_first(const char *spec, const struct lg_target_options *options,
                                   struct lg_gc_asked *ret)
 {
     int pid;
     *ret = (struct lg_gc_asked){ 0 };
-    if (!options || !options->collect_first)
+    if (!options || options->collect == LG_COLLECT_NOT)
         return NULL;
     struct lg_error *err = lg_target_resolve(spec, &pid);
-    if (!err && pid == 0)
-        err = lg_error_new(LG_ERR_USAGE, "--gc: '%s' is no running process", spec);
-    return err ? err : lg_collect(pid, ret);
+    if (err)
+        return err;
+    if (pid == 0)
+        return lg_error_new(LG_ERR_USAGE, "--gc: '%s' is no running process", spec);
+    return options->collect == LG_COLLECT_LATER ? check(pid) : lg_collect(pid, ret);
+}
+
+struct lg_error *lg_collect_and_refresh(struct lg_session *session)
+{
+    struct lg_error *err = lg_session_collect(session);
+    return err ? err : lg_session_refresh(session);
 }
 
 char *lg_collection_words(const struct lg_gc_asked *asked)

@@ -69,6 +69,31 @@ static inline void lg_fragments_deinit(struct lg_fragments *fragments)
     lg_vec_free(&fragments->all);
 }
 
+// Statistics by type of what a query wants, but for the name or method table that it may ask for.
+struct lg_heap_counts {
+    const struct lg_type_stats *stats;
+    struct lg_walk_result walk;
+    struct lg_type_stats own; // `stats`, or that is the session's
+};
+LG_MUST_CHECK struct lg_error *lg_dumpheap_count(struct lg_session *session,
+                                                 const struct lg_heap_query *query,
+                                                 struct lg_heap_counts *ret);
+static inline void lg_heap_counts_deinit(struct lg_heap_counts *counts)
+{
+    lg_type_stats_deinit(&counts->own);
+}
+bool lg_heap_query_has_type(const struct lg_heap_query *query, struct lg_clr *clr,
+                            const struct lg_type *type);
+LG_MUST_CHECK struct lg_error *lg_dumpheap_report_counts(struct lg_session *session,
+                                                         const struct lg_heap_query *query,
+                                                         const struct lg_heap_counts *counts,
+                                                         struct lg_report *report);
+
+// Is it asked for the statistics before a collection as well? Then what is open was not collected.
+bool lg_dumpheap_compares(const struct lg_args *args);
+LG_MUST_CHECK struct lg_error *
+lg_dumpheap_collected(struct lg_session *session, const struct lg_args *args, struct lg_report *report);
+
 // What each layout adds to the report.
 LG_MUST_CHECK struct lg_error *lg_dumpheap_stat(struct lg_session *session,
                                                 const struct lg_heap_query *query,

@@ -123,12 +123,12 @@ static bool grow_verdicts(struct lg_type_filter *filter, uint32_t id)
     return true;
 }
 
-static bool decide(const struct lg_type_filter *filter, const struct lg_type *type)
+bool lg_heap_query_has_type(const struct lg_heap_query *query, struct lg_clr *clr,
+                            const struct lg_type *type)
 {
-    const struct lg_heap_query *query = filter->query;
     if (query->mt && query->mt != type->mt)
         return false;
-    return !query->contains || strstr(lg_clr_type_name(filter->clr, type), query->contains);
+    return !query->contains || strstr(lg_clr_type_name(clr, type), query->contains);
 }
 
 bool lg_type_filter_wants(struct lg_type_filter *filter, const struct lg_type *type)
@@ -136,10 +136,10 @@ bool lg_type_filter_wants(struct lg_type_filter *filter, const struct lg_type *t
     if (!filter->query->mt && !filter->query->contains)
         return true;
     if (type->id >= filter->count && !grow_verdicts(filter, type->id))
-        return decide(filter, type);
+        return lg_heap_query_has_type(filter->query, filter->clr, type);
     uint8_t *verdict = &filter->verdicts[type->id];
     if (!*verdict)
-        *verdict = decide(filter, type) ? 1 : 2;
+        *verdict = lg_heap_query_has_type(filter->query, filter->clr, type) ? 1 : 2;
     return *verdict == 1;
 }
 

@@ -45,40 +45,51 @@ static struct lg_error *report_fragments(struct lg_session *session, const struc
     return NULL;
 }
 
-static struct lg_error *by_size(struct lg_session *session, const struct lg_heap_query *query,
-                                struct lg_report *report)
+static struct lg_error *count_by_object(struct lg_session *session, const struct lg_heap_query *query,
+                                        struct lg_heap_counts *ret)
 {
     _cleanup_(tally_deinit) struct tally tally = { .query = query };
     tally.types = (struct lg_type_filter){ .clr = lg_session_clr(session), .query = query };
-    struct lg_walk_result result;
     struct lg_error *err =
-        lg_heap_walk(lg_session_heap(session), &query->filter, count_object, &tally, &result);
+        lg_heap_walk(lg_session_heap(session), &query->filter, count_object, &tally, &ret->walk);
     if (err)
         return err;
     if (tally.failed)
         return &lg_no_memory;
-    lg_session_report_walk(report, &result);
-    return lg_dumpheap_types(session, query, &tally.stats, report);
+    ret->own = tally.stats;
+    tally.stats = (struct lg_type_stats){ 0 };
+    return NULL;
+}
+
+struct lg_error *lg_dumpheap_count(struct lg_session *session, const struct lg_heap_query *query,
+                                   struct lg_heap_counts *ret)
+{
+    const struct lg_walk_result *walk;
+    ret->stats = &ret->own;
+    if (query->min || query->max || query->life || query->within)
+        return count_by_object(session, query, ret);
+    if (lg_filter_is_set(&query->filter))
+        return lg_heap_stats(lg_session_heap(session), &query->filter, &ret->own, &ret->walk);
+    struct lg_error *err = lg_session_stats(session, &ret->stats, &walk);
+    if (!err)
+        ret->walk = *walk;
+    return err;
+}
+
+struct lg_error *lg_dumpheap_report_counts(struct lg_session *session, const struct lg_heap_query *query,
+                                           const struct lg_heap_counts *counts, struct lg_report *report)
+{
+    lg_session_report_walk(report, &counts->walk);
+    struct lg_error *err = lg_dumpheap_types(session, query, counts->stats, report);
+    if (!err && !lg_heap_query_is_per_object(query))
+        err = report_fragments(session, counts->stats, report);
+    return err;
 }
 
 struct lg_error *lg_dumpheap_stat(struct lg_session *session, const struct lg_heap_query *query,
                                   struct lg_report *report)
 {
-    if (query->min || query->max || query->life || query->within)
-        return by_size(session, query, report);
-    _cleanup_(lg_type_stats_deinit) struct lg_type_stats own = { 0 };
-    const struct lg_type_stats *stats = &own;
-    struct lg_walk_result own_result;
-    const struct lg_walk_result *result = &own_result;
-    struct lg_error *err =
-        lg_filter_is_set(&query->filter)
-            ? lg_heap_stats(lg_session_heap(session), &query->filter, &own, &own_result)
-            : lg_session_stats(session, &stats, &result);
-    if (err)
-        return err;
-    lg_session_report_walk(report, result);
-    err = lg_dumpheap_types(session, query, stats, report);
-    if (!err && !lg_heap_query_is_per_object(query))
-        err = report_fragments(session, stats, report);
-    return err;
+    _cleanup_(lg_heap_counts_deinit) struct lg_heap_counts counts = { 0 };
+    struct lg_error *err = lg_dumpheap_count(session, query, &counts);
+    return err ? err : lg_dumpheap_report_counts(session, query, &counts, report);
 }

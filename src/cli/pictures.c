@@ -73,13 +73,21 @@ static const char *assembly_of(struct lg_clr *clr, const struct lg_type *type)
     return module ? module->name : "";
 }
 
-static struct lg_row names_of(const struct whole *whole, uint32_t type_id)
+static struct lg_row names_of(struct lg_clr *clr, uint32_t type_id)
 {
-    const struct lg_type *type = lg_clr_type_at(whole->clr, type_id);
-    return (struct lg_row){ .type = type ? lg_clr_type_name(whole->clr, type) : "<unknown>",
-                            .assembly = assembly_of(whole->clr, type),
+    const struct lg_type *type = lg_clr_type_at(clr, type_id);
+    return (struct lg_row){ .type = type ? lg_clr_type_name(clr, type) : "<unknown>",
+                            .assembly = assembly_of(clr, type),
                             .held = "",
                             .before = LG_NO_ROW };
+}
+
+bool lg_pictures_add_type(struct lg_pictures *pictures, struct lg_clr *clr, uint32_t type_id,
+                          struct lg_amount amount)
+{
+    struct lg_row names = names_of(clr, type_id);
+    uint32_t ignored;
+    return lg_comparison_add(&pictures->types, &names, amount, &ignored);
 }
 
 static struct lg_error *find_live(struct whole *whole)
@@ -116,10 +124,8 @@ static bool add_types(struct lg_pictures *pictures, const struct whole *whole)
     lg_comparison_begin(&pictures->types);
     for (uint32_t i = 0; i < whole->type_count && ok; i++) {
         struct lg_amount amount = whole->counts_dead ? all_of(whole, i) : amount_of(&whole->live[i]);
-        struct lg_row names = names_of(whole, i);
-        uint32_t ignored;
         if (amount.count)
-            ok = lg_comparison_add(&pictures->types, &names, amount, &ignored);
+            ok = lg_pictures_add_type(pictures, whole->clr, i, amount);
     }
     return ok && lg_comparison_end(&pictures->types);
 }
@@ -137,7 +143,7 @@ static struct lg_error *add_lines(struct lg_pictures *pictures, const struct who
         return &lg_no_memory;
     for (uint32_t i = 0, line; i < count && !err; i++) {
         const struct lg_route *route = &routes->all.at[i];
-        struct lg_row names = names_of(whole, route->type);
+        struct lg_row names = names_of(whole->clr, route->type);
         names.before = route->before == LG_NO_ROUTE ? LG_NO_ROW : rows[route->before];
         rows[i] = names.before;
         if (!holders->sums[i].count)
@@ -156,7 +162,7 @@ static bool add_dead(struct lg_pictures *pictures, const struct whole *whole)
     bool ok = true;
     for (uint32_t i = 0; i < whole->type_count && ok; i++) {
         struct lg_amount all = all_of(whole, i);
-        struct lg_row names = names_of(whole, i);
+        struct lg_row names = names_of(whole->clr, i);
         uint32_t ignored;
         names.held = "no root";
         struct lg_amount dead = { all.count - whole->live[i].count, all.size - whole->live[i].size, 0 };
@@ -182,7 +188,8 @@ static const char *keep(struct lg_pictures *pictures, const char *text)
     return text ? lg_arena_copy(&pictures->arena, text, strlen(text)) : NULL;
 }
 
-static bool add_about(struct lg_pictures *pictures, struct lg_session *session, bool counts_dead)
+bool lg_pictures_add_about(struct lg_pictures *pictures, const struct lg_session *session,
+                           bool counts_dead)
 {
     char taken[32];
     struct lg_picture_about about = { .target = lg_session_about(session, taken),
@@ -192,6 +199,9 @@ static bool add_about(struct lg_pictures *pictures, struct lg_session *session, 
     target->runtime = keep(pictures, target->runtime);
     target->provider = keep(pictures, target->provider);
     target->taken = keep(pictures, target->taken);
+    const struct lg_gc_asked *collected = lg_session_collected(session);
+    if (collected)
+        about.collected = *collected;
     about.at = (double)pictures->taken.len;
     about.total = lg_comparison_total(&pictures->types, pictures->types.pictures - 1);
     return lg_vec_push(&pictures->taken, about);
@@ -243,7 +253,8 @@ static struct lg_error *count(struct lg_pictures *pictures, struct lg_session *s
     struct lg_error *err = whole->holders ? add_holders(pictures, whole) : NULL;
     if (err)
         return err;
-    bool ok = add_about(pictures, session, whole->counts_dead) && add_notes(pictures, session, whole);
+    bool ok = lg_pictures_add_about(pictures, session, whole->counts_dead)
+              && add_notes(pictures, session, whole);
     return ok ? NULL : &lg_no_memory;
 }
 

@@ -11,9 +11,11 @@
 
 struct lg_picture_about {
     struct lg_report_target target; // Texts are the pictures'.
-    double at;                      // Minutes since the first, or its index: what rates are by.
-    struct lg_amount total;         // Objects and bytes that were counted.
-    bool counts_dead;               // Dead ones, too.
+    struct lg_gc_asked
+        collected;          // A full collection that was made before; `count` 0: none was asked for.
+    double at;              // Minutes since the first, or its index: what rates are by.
+    struct lg_amount total; // Objects and bytes that were counted.
+    bool counts_dead;       // Dead ones, too.
 };
 
 // Something that could not be known of some of them.
@@ -23,11 +25,12 @@ struct lg_picture_note {
 };
 
 struct lg_pictures {
-    bool graph;      // With what retains, and what holds,
-    bool types_only; // but for that.
-    bool all;        // Dead objects count, too.
-    bool by_time;    // `at` is told in minutes.
-    bool is_watch;   // Told again and again: without what each picture had.
+    bool graph;         // With what retains, and what holds,
+    bool types_only;    // but for that.
+    bool all;           // Dead objects count, too.
+    bool by_time;       // `at` is told in minutes.
+    bool is_collection; // Two, before a collection and after it: what it freed is told.
+    bool is_watch;      // Told again and again: without what each picture had.
     struct lg_comparison types, holders;
     LG_VEC(struct lg_picture_about) taken;
     LG_VEC(struct lg_picture_note) notes;
@@ -39,6 +42,13 @@ void lg_pictures_deinit(struct lg_pictures *pictures);
 // picture; if it is set all the same, there is half of one, and nothing is to be asked any more.
 LG_MUST_CHECK struct lg_error *lg_pictures_take(struct lg_pictures *pictures, struct lg_session *session,
                                                 const char *hint, bool *is_taken_ret);
+
+// Its parts, for whoever counts otherwise: between lg_comparison_begin() and _end() of `types`, and
+// then.
+bool lg_pictures_add_type(struct lg_pictures *pictures, struct lg_clr *clr, uint32_t type_id,
+                          struct lg_amount amount);
+bool lg_pictures_add_about(struct lg_pictures *pictures, const struct lg_session *session,
+                           bool counts_dead);
 
 // ---- what is told of them ----
 

@@ -140,23 +140,24 @@ static void say(struct lg_runner *runner, const char *note)
         free(copy); // Then it is said again.
 }
 
-// The full collection that `--gc` asked for; once.
-static void print_collection(struct lg_runner *runner)
+// The full collection that `--gc` asked for; once. Of what is closed already the report has told.
+static void print_collection(struct lg_runner *runner, FILE *out)
 {
     const struct lg_gc_asked *collected = lg_session_collected(runner->session);
-    if (runner->json || !collected || collected->ms == runner->collection_said)
+    bool is_open = lg_session_target(runner->session) != NULL;
+    if (runner->json || !is_open || !collected || collected->ended == runner->collection_said)
         return;
-    runner->collection_said = collected->ms;
+    runner->collection_said = collected->ended;
     _cleanup_free_ char *words = lg_collection_words(collected);
     if (words)
-        fprintf(stderr, "note: %s\n", words);
+        fprintf(out, "note: %s\n", words);
 }
 
 // JSON has all of them in it.
 static void print_notes(struct lg_runner *runner, const struct lg_report *report)
 {
     struct lg_pauses pauses = lg_session_pauses(runner->session);
-    print_collection(runner);
+    print_collection(runner, stderr);
     bool news = pauses.count > 0 && pauses.count != runner->pauses_said;
     runner->pauses_said = pauses.count;
     if (runner->json)
@@ -278,10 +279,12 @@ struct watched {
 // On a screen the notes are part of it; elsewhere each is said once.
 static void print_watched_notes(struct watched *watched, const struct lg_report *report, FILE *out)
 {
-    if (watched->in_place)
-        lg_report_write_notes(report, out);
-    else
+    if (!watched->in_place) {
         print_notes(watched->runner, report);
+        return;
+    }
+    print_collection(watched->runner, out);
+    lg_report_write_notes(report, out);
 }
 
 static struct lg_error *run_round(void *data, FILE *out)

@@ -11,14 +11,14 @@
 
 struct lg_runner {
     struct lg_session *session;
-    bool json, tsv;         // What is printed, unless a command says otherwise.
-    FILE *out;              // Where to.
-    bool terminal;          // `out` is one.
-    bool paging;            // Show long text in a pager.
-    bool prompting;         // Commands that need a prompt may run.
-    bool quit;              // `quit` was said.
-    double collection_said; // How long the full collection took that has been told of.
-    unsigned pauses_said;   // How many stops of the target have been told of.
+    bool json, tsv;          // What is printed, unless a command says otherwise.
+    FILE *out;               // Where to.
+    bool terminal;           // `out` is one.
+    bool paging;             // Show long text in a pager.
+    bool prompting;          // Commands that need a prompt may run.
+    bool quit;               // `quit` was said.
+    int64_t collection_said; // The end of the full collection that has been told of.
+    unsigned pauses_said;    // How many stops of the target have been told of.
     LG_VEC(char *)
     notes_said; // At a prompt and in a script a note is printed once, not for each command.
 };

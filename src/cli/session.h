@@ -58,7 +58,7 @@ void lg_session_close(struct lg_session *session);
 // Has the runtime of the live process that is open make a full collection. What is open is what it was
 // before: refresh.
 LG_MUST_CHECK struct lg_error *lg_session_collect(struct lg_session *session);
-// The last one, of whatever was opened with `collect_first`, or by that; NULL: there was none.
+// The last one, of whatever was opened with LG_COLLECT_FIRST, or by that; NULL: there was none.
 const struct lg_gc_asked *lg_session_collected(const struct lg_session *session);
 
 // From another thread, when the program is about to end: lets the target go. What is read of it from now

@@ -57,6 +57,7 @@ struct lg_report_target lg_session_about(const struct lg_session *session, char 
     if (collected) {
         about.collected = true;
         about.gc_ms = collected->ms;
+        about.gc_pause_ms = collected->pause_ms;
         about.gc_before = collected->before;
         about.gc_after = collected->after;
     }

@@ -161,7 +161,9 @@ struct lg_target_options lg_target_options_parse(const struct lg_args *args)
 {
     return (struct lg_target_options){ .max_pause_ms = (double)lg_args_number(args, "max-pause", 0),
                                        .max_cow = lg_args_number(args, "max-cow", 0),
-                                       .collect_first = lg_args_has_target_option(args, "gc"),
+                                       .collect = lg_args_has_target_option(args, "gc")
+                                                      ? LG_COLLECT_FIRST
+                                                      : LG_COLLECT_NOT,
                                        .sysroot = lg_args_text(args, "sysroot") };
 }
 

@@ -96,6 +96,7 @@ struct lg_gc_pauses lg_gc_follower_pauses(const struct lg_gc_follower *follower)
 struct lg_gc_asked {
     unsigned count;  // How many full collections there were: 1, before .NET 10 2.
     double ms;       // From the question until the runtime was let go.
+    int64_t ended;   // Then, in ms of CLOCK_MONOTONIC.
     double pause_ms; // of all of them; below 0: unknown
     uint64_t before,
         after; // Bytes of the heap before the first and after the last; UINT64_MAX: unknown.

@@ -106,7 +106,8 @@ static struct lg_error *ask(const struct lg_diag *diag, int timeout_ms, struct a
         err = wait_for_it(session, trace, asked, until);
     if (!err)
         err = end(diag, session, trace, until);
-    asked->ret.ms = (double)(lg_ipc_now_ms() - start);
+    asked->ret.ended = lg_ipc_now_ms();
+    asked->ret.ms = (double)(asked->ret.ended - start);
     return err || asked->ret.count > 0 ? err : none(diag);
 }
 

@@ -1,7 +1,10 @@
 """What is asked of a running runtime: full collections before a look (--gc), and each collection as it happens (gcs)."""
+import ctypes
+import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -31,6 +34,141 @@ def test_a_full_collection_is_made_first(lab, name, mode):
     app.kill()
 
 
+def test_what_a_collection_frees_is_told_by_type(lab):
+    """Garbage that the app has made is there before, and not after; what it keeps stays. In text, JSON and TSV."""
+    app = lab.start("Collect")
+    litter = 1000
+    try:
+        app.line()
+        report = test_schema.check(lab.linger("dumpheap", app.pid, "-stat", "--gc", "--json").reports()[0])
+        rows = {row["type"]: row for row in report["collected"]}
+        garbage = rows["Garbage"]
+        assert (garbage["before_count"], garbage["after_count"], garbage["state"]) == (litter, 0, "gone")
+        assert garbage["freed"] == garbage["before_size"] == litter * 24 and garbage["assembly"].startswith("Collect")
+        before, after = report["targets"]
+        assert (before["pid"], after["pid"]) == (app.pid, app.pid) and before["pause_ms"] > 0 and after["pause_ms"] > 0
+        assert before["gc_ms"] is None and after["gc_ms"] == report["target"]["gc_ms"] > 0
+        # The changes are all that there is between both totals, and the statistics are those afterwards.
+        assert before["size"] - after["size"] == sum(row["before_size"] - row["after_size"] for row in report["collected"])
+        assert (after["count"], after["size"]) == (report["total_count"], report["total_size"]) and report["after"] == after["size"]
+        assert report["total_size"] == sum(row["size"] for row in report["types"])
+        for row in report["collected"]:
+            assert row["freed"] == (row["before_size"] - row["after_size"] if row["before_size"] >= row["after_size"] else None)
+        order = [row["after_size"] - row["before_size"] for row in report["collected"]]
+        assert order == sorted(order)
+
+        text = lab.linger("dumpheap", app.pid, "-stat", "--gc", "-type", "Garbage").out
+        assert "No objects of a type whose name contains 'Garbage'." in text and "\nNo type differs.\n" in text
+        assert re.search(r"\nBefore the collection: 0 objects, 0 bytes; paused [0-9.]+ ms for this look\nAfter the collection: 0 objects, ", text)
+        tsv = lab.linger("dumpheap", app.pid, "-stat", "--gc", "--tsv").out.splitlines()
+        assert tsv[0].split("\t") == list(garbage)
+        refused = lab.linger("attach", app.pid, "-c", "dumpheap -stat --gc", status=2)
+        assert refused.err.endswith("linger: dumpheap: option '-gc' belongs to 'open' here, or before the first -c\n")
+    finally:
+        app.kill()
+
+
+def test_each_live_target_of_diff_is_collected(lab):
+    """A snapshot has the garbage; of the process each look is after a collection of its own."""
+    app = lab.start("Collect")
+    file = lab.folder / "collect-diff.snap"
+    try:
+        app.line()
+        lab.linger("snapshot", app.pid, "-o", file)
+        result = lab.linger("diff", file, app.pid, app.pid, "--gc", "-all", "-by", "type", "-type", "Garbage", "--json")
+        report = test_schema.check(result.reports()[0])
+        first, second, third = report["targets"]
+        assert first["gc_ms"] is None and second["gc_ms"] > 0 and third["gc_ms"] > 0
+        assert [point["count"] for point in report["types"][0]["series"]] == [1000, 0, 0]
+        assert lab.linger("diff", file, app.pid, "--gc").out.count("\n   full collection first, paused ") == 1
+        refused = lab.linger("diff", file, file, "--gc", status=2)
+        assert refused.err == "linger: diff: --gc: none of these is a running process\n"
+        refused = lab.linger("dumpheap", file, "--gc", status=2)
+        assert refused.err == f"linger: dumpheap: --gc: '{file}' is no running process\n"
+        # At a prompt it is for what is open.
+        at_prompt = lab.linger("attach", app.pid, "--json", "-c", f"diff {file} --gc", "-c", "watch -rounds 2 -every 100ms --gc", "-c", "vadump --gc").reports()
+        assert [t["gc_ms"] is not None for t in at_prompt[0]["targets"]] == [False, True]
+        ends = [r["target"]["gc_ms"] > 0 for r in at_prompt[1:]]
+        assert ends == [True] * 3, at_prompt
+        refused = lab.linger("open", file, "-c", "vadump --gc", status=2)
+        assert refused.err == "linger: vadump: only a live process can make a collection\n"
+    finally:
+        app.kill()
+
+
+def test_each_round_of_watch_is_after_a_collection(lab):
+    app = lab.start("Collect")
+    try:
+        app.line()
+        result = lab.linger("watch", app.pid, "-rounds", 3, "-every", "100ms", "--gc")
+        assert result.err.count("note: full collection first, paused ") == 3, result.err
+        rounds = lab.linger("watch", app.pid, "-rounds", 2, "-every", "100ms", "--gc", "--json").reports()
+        assert all(report["target"]["gc_ms"] > 0 for report in rounds)
+    finally:
+        app.kill()
+
+
+@pytest.mark.parametrize("command", [["snapshot", "-o", "FILE"], ["vadump"], ["alloc", "-for", "100ms"], ["gcheapstat"], ["retained", "-top", "1"]], ids=lambda c: c[0])
+def test_other_commands_on_a_process_too(lab, collect, command):
+    words = [str(lab.folder / "collect.snap") if word == "FILE" else word for word in command[1:]]
+    assert "note: full collection first, paused " in lab.linger(command[0], collect.pid, *words, "--gc").err
+
+
+@pytest.fixture(scope="module")
+def collect(lab):
+    app = lab.start("Collect")
+    yield app
+    app.kill()
+
+
+# ---- killed ----
+
+SOCKET_CALLS = {41, 42, 44, 45, 46, 47, 48, 1, 20}  # socket connect sendto recvfrom sendmsg recvmsg shutdown write writev
+TRACEME, SYSCALL, PEEKUSER, SETOPTIONS, SYSGOOD, EXITKILL, ORIG_RAX = 0, 24, 3, 0x4200, 1, 1 << 20, 120
+ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+ptrace.argtypes, ptrace.restype = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p], ctypes.c_long
+
+
+def killed_before(lab, step, *arguments):
+    """Runs linger and kills it before its `step`th call to a socket, with SIGKILL; False: it made fewer."""
+    command = [str(lab.linger_program), *map(str, arguments)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment(),
+                               preexec_fn=lambda: ptrace(TRACEME, 0, None, None))
+    begins, calls, signal_to_pass = True, 0, 0
+    os.waitpid(process.pid, 0)
+    ptrace(SETOPTIONS, process.pid, None, SYSGOOD | EXITKILL)
+    while ptrace(SYSCALL, process.pid, None, signal_to_pass) == 0:
+        _, status = os.waitpid(process.pid, 0)
+        if not os.WIFSTOPPED(status):
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return False
+        signal_to_pass = os.WSTOPSIG(status)
+        if signal_to_pass != signal.SIGTRAP | 0x80:
+            continue
+        signal_to_pass = 0
+        calls += begins and ptrace(PEEKUSER, process.pid, ORIG_RAX, None) in SOCKET_CALLS
+        begins = not begins
+        if calls > step:
+            process.kill()
+            process.wait()
+            return True
+    raise AssertionError(f"linger is not traced: {os.strerror(ctypes.get_errno())}")
+
+
+def test_linger_may_be_killed_at_any_step(lab, collect):
+    """What it leaves is a session whose other end is closed: the runtime ends it as soon as it writes to it."""
+    for step in itertools.count():
+        if not killed_before(lab, step, "dumpheap", collect.pid, "-stat", "--gc"):
+            break
+        assert collect.is_running()
+        if step % 8 == 7:  # The next collection ends what is left.
+            assert lab.linger("dumpheap", collect.pid, "-stat", "-top", 1, "--gc").status == 0
+            assert wait_until(lambda: sessions(collect.pid) == 0)
+    assert step >= 6, step  # At least: a session asked for, answered, read; its end asked for, answered, read.
+    assert lab.linger("dumpheap", collect.pid, "-stat", "-top", 1, "--gc").err.startswith("note: full collection first, paused ")
+    assert wait_until(lambda: sessions(collect.pid) == 0)
+
+
 @pytest.mark.parametrize("environment, message", [
     ({"DOTNET_EnableDiagnostics": "0"}, "it has no diagnostics socket: EnableDiagnostics=0 in its environment"),
     ({"COMPlus_EnableDiagnostics": "0"}, "it has no diagnostics socket: EnableDiagnostics=0 in its environment"),
@@ -39,6 +177,8 @@ def test_a_process_without_a_socket_is_refused_by_name(lab, environment, message
     app = lab.start("Collect", environment)
     result = lab.linger("dumpheap", app.pid, "--gc", "-stat", status=3)
     assert result.err == f"linger: dumpheap: --gc: process {app.pid}: {message}\n"
+    told = lab.linger("diff", app.pid, app.pid, "--gc", status=3).err
+    assert told == f"linger: diff: '{app.pid}': --gc: process {app.pid}: {message}\n"
     app.kill()
 
 

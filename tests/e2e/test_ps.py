@@ -97,6 +97,9 @@ def test_what_was_compiled_ahead_is_listed_as_what_it_is(lab):
     assert (row["name"], row["flavour"], row["runtime"]) == ("Idle", "nativeaot", app.truth["runtime"])
     assert row["gc"] is None and row["gc_committed"] is None and "cannot be read" in row["problem"]
     assert row["rss"] > 1 << 20 and row["threads"] >= 1 and row["user"]
+    for words in (["dumpheap", "-stat"], ["dumpheap"], ["diff", app.pid]):
+        refused = lab.linger(words[0], app.pid, *words[1:], "--gc", status=3).err
+        assert refused.endswith(f"--gc: process {app.pid}: it has no diagnostics socket: it is NativeAOT, built without EventSourceSupport\n"), refused
     app.kill()
 
 
