@@ -95,26 +95,35 @@ static void put_stream(struct out *out, size_t offset, size_t size, const char *
 
 size_t fake_md_finish(const struct fake_metadata *md, uint8_t *ret, size_t size)
 {
-    enum { ROOT = 32 + 12 + 20 + 16 }; // root, and headers of #~, #Strings, #Blob
+    enum { PDB = 32, PDB_HEADER = 16 };
+    // Root, and headers of #~, #Strings, #Blob.
+    const size_t root = 32 + 12 + 20 + 16 + (md->pdb ? PDB_HEADER : 0);
     static uint8_t bytes[1 << 16];
     struct out tables = { bytes, 0, sizeof(bytes) }, out = { ret, 0, size };
     put_tables(&tables, md);
-    size_t strings = ROOT + tables.len, blobs = strings + ((md->strings_len + 4) & ~(size_t)3);
+    size_t strings = root + tables.len, blobs = strings + ((md->strings_len + 4) & ~(size_t)3);
     size_t blobs_size = (md->blobs_len + 4) & ~(size_t)3;
 
     put(&out, "BSJB\1\0\1\0\0\0\0\0", 12);
     put_number(&out, 12, 4);
     put(&out, "v4.0.30319\0\0", 12);
     put_number(&out, 0, 2);
-    put_number(&out, 3, 2);
-    put_stream(&out, ROOT, tables.len, md->uncompressed ? "#-" : "#~");
+    put_number(&out, md->pdb ? 4 : 3, 2);
+    put_stream(&out, root, tables.len, md->uncompressed ? "#-" : "#~");
     put_stream(&out, strings, blobs - strings, "#Strings");
     put_stream(&out, blobs, blobs_size, "#Blob");
-    if (out.len != ROOT)
+    if (md->pdb)
+        put_stream(&out, blobs + blobs_size, PDB, "#Pdb");
+    if (out.len != root)
         abort();
     put(&out, bytes, tables.len);
     put(&out, md->strings, blobs - strings);
     put(&out, md->blobs, blobs_size);
+    if (md->pdb) {
+        put(&out, md->pdb, 20);
+        put_number(&out, 0, 4);
+        put_number(&out, 0, 8);
+    }
     return out.len;
 }
 

@@ -24,7 +24,8 @@ struct fake_metadata {
         size_t len;
         uint32_t rows;
     } tables[FAKE_MD_TABLES];
-    bool uncompressed; // name the stream #-
+    bool uncompressed;  // name the stream #-
+    const uint8_t *pdb; // a stream #Pdb: 20 bytes of id, no entry point, no tables; NULL: none
 };
 
 uint32_t fake_md_string(struct fake_metadata *md, const char *s);
