@@ -69,12 +69,8 @@ static bool knows_guid(const struct lg_source_module *module)
     return module->guid && memcmp(module->guid, zeros, 16) != 0;
 }
 
-// Is it the image that was loaded? A file has to be that for sure where no process tells.
-static bool is_same(const struct lg_source_module *module, const struct lg_pe_debug *debug,
-                    bool for_sure)
+static bool is_same(const struct lg_source_module *module, const struct lg_pe_debug *debug)
 {
-    if (!knows_guid(module))
-        return !for_sure;
     return debug->has_id && memcmp(debug->id, module->guid, 16) == 0;
 }
 
@@ -164,7 +160,7 @@ static bool find_in_memory(struct lg_source_lines *lines, struct lg_source_pdb *
     struct memory memory = { lg_clr_target(lines->clr), module->image_base };
     const struct lg_pe_source source = { read_memory, &memory };
     if (!lg_pe_debug(&source, lg_clr_module_is_mapped(lines->clr, module->address), &debug)
-        || !debug.has_id || !is_same(&ret->module, &debug, false))
+        || !debug.has_id || (knows_guid(&ret->module) && !is_same(&ret->module, &debug)))
         return false;
     take_any(lines, ret, &source, &debug);
     return true;
@@ -179,7 +175,9 @@ static void find_in_file(struct lg_source_lines *lines, struct lg_source_pdb *re
     ret->why_not = "its assembly cannot be read";
     if (fd < 0 || !lg_pe_debug(&source, false, &debug))
         return;
-    if (is_same(&ret->module, &debug, !lines->clr))
+    if (!knows_guid(&ret->module))
+        ret->why_not = "nothing tells whether the file of its assembly is the one that was loaded";
+    else if (is_same(&ret->module, &debug))
         take_any(lines, ret, &source, &debug);
     else
         ret->why_not =

@@ -5,6 +5,8 @@
 //     older COUNT   makes handles; "made"
 //     handles COUNT makes handles at every site, and frees others; then their addresses and sites, as one JSON object
 //     exit STATUS
+//     trace         from now on the first object of each site notes its line and its stack; "traced"
+//     traces        what they noted, as one JSON object
 //     quit
 //
 // Between commands nothing is allocated and nothing moves: every object of a site says in `Site` which it is, so that
@@ -30,7 +32,12 @@ class Planted
 {
     public long Site;
     Room room;
-    public Planted(Place site) => Site = (long)site;
+    public Planted(Place site, [CallerLineNumber] int line = 0)
+    {
+        Site = (long)site;
+        if (Traces.On)
+            Traces.Note(site, line);
+    }
 }
 
 class Holder
@@ -223,7 +230,14 @@ static class Program
         Console.WriteLine($"ready {Environment.ProcessId}");
         while (Console.ReadLine() is string line && line != "quit")
         {
-            if (line.StartsWith("leak "))
+            if (line == "trace")
+            {
+                Traces.On = true;
+                Console.WriteLine("traced");
+            }
+            else if (line == "traces")
+                Console.WriteLine(Traces.Truth());
+            else if (line.StartsWith("leak "))
             {
                 Leak(int.Parse(line[5..]));
                 Console.WriteLine("leaked");
