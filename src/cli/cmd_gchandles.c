@@ -9,21 +9,20 @@
 // In the order of SOS's summary; `label` is its row there.
 static const struct {
     enum lg_handle_kind kind;
-    const char *sos, *name, *label;
+    const char *sos, *label;
 } kinds[] = {
-    { LG_HANDLE_STRONG, "Strong", "strong", "Strong Handles:" },
-    { LG_HANDLE_PINNED, "Pinned", "pinned", "Pinned Handles:" },
-    { LG_HANDLE_ASYNC_PINNED, "AsyncPinned", "async-pinned", "Async Pinned Handles:" },
-    { LG_HANDLE_REFCOUNTED, "RefCounted", "refcounted", "Ref Count Handles:" },
-    { LG_HANDLE_WEAK_LONG, "WeakLong", "weak-long", "Weak Long Handles:" },
-    { LG_HANDLE_WEAK_SHORT, "WeakShort", "weak-short", "Weak Short Handles:" },
-    { LG_HANDLE_WEAK_NATIVE_COM, "WeakWinRT", "weak-native-com", "Weak WinRT Handles:" },
-    { LG_HANDLE_WEAK_INTERIOR_POINTER, "WeakInteriorPointer", "weak-interior-pointer",
-      "Weak Interior Pointer Handles:" },
-    { LG_HANDLE_VARIABLE, "Variable", "variable", "Variable Handles:" },
-    { LG_HANDLE_SIZED_REF, "SizedRef", "sized-ref", "SizedRef Handles:" },
-    { LG_HANDLE_DEPENDENT, "Dependent", "dependent", "Dependent Handles:" },
-    { LG_HANDLE_CROSS_REFERENCE, "CrossReference", "cross-reference", "Other Handles:" },
+    { LG_HANDLE_STRONG, "Strong", "Strong Handles:" },
+    { LG_HANDLE_PINNED, "Pinned", "Pinned Handles:" },
+    { LG_HANDLE_ASYNC_PINNED, "AsyncPinned", "Async Pinned Handles:" },
+    { LG_HANDLE_REFCOUNTED, "RefCounted", "Ref Count Handles:" },
+    { LG_HANDLE_WEAK_LONG, "WeakLong", "Weak Long Handles:" },
+    { LG_HANDLE_WEAK_SHORT, "WeakShort", "Weak Short Handles:" },
+    { LG_HANDLE_WEAK_NATIVE_COM, "WeakWinRT", "Weak WinRT Handles:" },
+    { LG_HANDLE_WEAK_INTERIOR_POINTER, "WeakInteriorPointer", "Weak Interior Pointer Handles:" },
+    { LG_HANDLE_VARIABLE, "Variable", "Variable Handles:" },
+    { LG_HANDLE_SIZED_REF, "SizedRef", "SizedRef Handles:" },
+    { LG_HANDLE_DEPENDENT, "Dependent", "Dependent Handles:" },
+    { LG_HANDLE_CROSS_REFERENCE, "CrossReference", "Other Handles:" },
 };
 enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 
@@ -78,7 +77,7 @@ static void add_row(struct listing *listing, const struct lg_handle *handle,
     size_t kind = kind_index(handle->kind);
     lg_cell_number(table, handle->address);
     lg_cell_name(table, kinds[kind].sos);
-    lg_cell_name(table, kinds[kind].name);
+    lg_cell_name(table, lg_handle_kind_name(handle->kind));
     lg_cell_number(table, handle->object);
     if (object) {
         lg_cell_number(table, object->type->mt);
@@ -121,7 +120,7 @@ static void add_kinds(const struct listing *listing, bool shown)
             continue;
         if (shown)
             lg_report_line(listing->report, "    %-21s %" PRIu64, kinds[i].label, count);
-        lg_cell_name(table, kinds[i].name);
+        lg_cell_name(table, lg_handle_kind_name(kinds[i].kind));
         lg_cell_number(table, count);
     }
 }
@@ -140,7 +139,7 @@ static struct lg_error *parse_kind(const char *text, int *ret)
 {
     *ret = -1;
     for (size_t i = 0; text && i < KINDS; i++) {
-        if (is_kind_name(text, kinds[i].sos) || is_kind_name(text, kinds[i].name))
+        if (is_kind_name(text, kinds[i].sos) || is_kind_name(text, lg_handle_kind_name(kinds[i].kind)))
             *ret = (int)kinds[i].kind;
     }
     if (!text || *ret >= 0)

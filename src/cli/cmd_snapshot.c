@@ -13,10 +13,12 @@
 struct format {
     const char *ending;
     lg_export *write;
+    bool has_dead; // Counts what is dead, too, and may list it.
 };
 static const struct format formats[] = {
     { ".gcdump", lg_export_gcdump },
     { ".pb.gz", lg_export_pprof },
+    { ".sqlite", lg_export_sqlite, .has_dead = true },
 };
 
 static const struct format *format_of(const char *path)
@@ -42,12 +44,15 @@ static struct lg_error *check_args(const struct lg_args *args)
     if (format && lg_args_has(args, "contents"))
         return lg_error_new(LG_ERR_USAGE, "a %s holds no values: --contents is for snapshots of linger",
                             format->ending);
+    if (lg_args_has(args, "all") && !(format && format->has_dead))
+        return lg_error_new(LG_ERR_USAGE,
+                            "--all is for .sqlite files: others hold all there is in them");
     return NULL;
 }
 
 // What is asked of a session; `export` or `snapshot` is what is written.
 struct found {
-    bool for_export;
+    const struct format *format; // NULL: a snapshot.
     struct lg_arena arena;
     struct lg_summary summary;
     struct lg_snapshot_source snapshot;
@@ -59,9 +64,13 @@ static void found_deinit(struct found *found)
     lg_arena_free(&found->arena);
 }
 
-static struct lg_error *find_for_export(struct lg_session *session, struct lg_export_source *ret)
+static struct lg_error *find_for_export(struct lg_session *session, bool stats,
+                                        struct lg_export_source *ret)
 {
-    struct lg_error *err = lg_session_retention(session, &ret->retention);
+    const struct lg_walk_result *ignored; // The graph's is told.
+    struct lg_error *err = stats ? lg_session_stats(session, &ret->stats, &ignored) : NULL;
+    if (!err)
+        err = lg_session_retention(session, &ret->retention);
     if (!err)
         err = lg_session_reach(session, &ret->reach);
     if (!err)
@@ -74,8 +83,8 @@ static struct lg_error *find_once(struct lg_session *session, struct found *foun
 {
     struct lg_snapshot_source *ret = &found->snapshot;
     lg_vec_free(&found->summary.rows);
-    if (found->for_export)
-        return find_for_export(session, &found->export);
+    if (found->format)
+        return find_for_export(session, found->format->has_dead, &found->export);
     struct lg_error *err = lg_retained_summarise(session, &found->arena, &found->summary);
     if (!err)
         err = lg_session_stats(session, &ret->stats, &ret->walk);
@@ -154,19 +163,41 @@ static void report_figures(struct lg_report *report, const char *path,
     lg_report_fact_number(report, "references", figures->references);
 }
 
-static struct lg_error *export(struct lg_session *session, struct found *found,
-                               const struct format *format, const char *path, struct lg_report *report)
+static void report_dead(struct lg_report *report, const struct found *found,
+                        const struct lg_export_figures *figures)
+{
+    char dead_text[LG_COMMAS_SIZE], listed_text[LG_COMMAS_SIZE];
+    const char *dead = lg_commas(dead_text, figures->dead);
+    const char *listed = lg_commas(listed_text, figures->listed);
+    lg_report_fact_number(report, "dead", figures->dead);
+    if (!found->format->has_dead) {
+        lg_report_line(report, "Dead objects are left out: %s.", dead);
+        return;
+    }
+    lg_report_fact_number(report, "listed", figures->listed);
+    if (found->export.all)
+        lg_report_line(report, "All objects have a row each, also those that no root reaches: %s.",
+                       dead);
+    else
+        lg_report_line(report,
+                       "%s of them have a row each: those that retain most. --all lists all, also those "
+                       "that no root reaches (%s), and references.",
+                       listed, dead);
+}
+
+static struct lg_error *export(struct lg_session *session, struct found *found, const char *path,
+                               struct lg_report *report)
 {
     struct lg_export_figures figures = { 0 };
-    char dead[LG_COMMAS_SIZE];
     struct lg_error *err = find_all(session, found);
+    lg_session_does(session, "writing the file");
     if (!err)
-        err = format->write(&found->export, path, &figures);
+        err = found->format->write(&found->export, path, &figures);
+    lg_session_does(session, NULL);
     if (err)
         return err;
     report_figures(report, path, &figures);
-    lg_report_line(report, "Dead objects are left out: %s.", lg_commas(dead, figures.dead));
-    lg_report_fact_number(report, "dead", figures.dead);
+    report_dead(report, found, &figures);
     if (figures.clamped)
         lg_report_incomplete(report, "%" PRIu64 " objects of 2 GiB and more are in it with 2 GiB",
                              figures.clamped);
@@ -188,12 +219,17 @@ static struct lg_error *snapshot(struct lg_session *session, struct found *found
         err = find_all(session, found);
     if (!err)
         look_around(session, &surroundings, &found->snapshot);
+    lg_session_does(session, "writing the file");
     if (!err)
         err = lg_snapshot_write(&found->snapshot, path, &figures);
+    lg_session_does(session, NULL);
     if (err)
         return err;
     const struct lg_export_figures common = {
-        figures.size, figures.objects, figures.bytes, figures.references, 0, 0
+        .size = figures.size,
+        .objects = figures.objects,
+        .bytes = figures.bytes,
+        .references = figures.references,
     };
     report_figures(report, path, &common);
     lg_report_fact_number(report, "page_bytes", figures.page_bytes);
@@ -211,17 +247,15 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     struct lg_error *err = check_args(args);
     if (err)
         return err;
-    const struct format *format = format_of(path);
     _cleanup_(found_deinit) struct found found = {
-        .for_export = format != NULL,
+        .format = format_of(path),
         .snapshot = { .tool = tool, .contents = lg_args_has(args, "contents") },
-        .export = { .tool = tool },
+        .export = { .tool = tool, .all = lg_args_has(args, "all") },
     };
     _cleanup_(lg_report_freep) struct lg_report *report = lg_report_new("snapshot");
     if (!report)
         return &lg_no_memory;
-    err =
-        format ? export(session, &found, format, path, report) : snapshot(session, &found, path, report);
+    err = found.format ? export(session, &found, path, report) : snapshot(session, &found, path, report);
     if (!err && lg_report_failed(report))
         err = &lg_no_memory;
     if (!err)
@@ -237,6 +271,7 @@ static bool writes_file(const char *path)
 static const struct lg_option options[] = {
     { "o", LG_OPT_TEXT, "FILE", "where to write it; takes the place of what is there" },
     { "contents", LG_OPT_FLAG, NULL, "with values of fields and strings: several times as big" },
+    { "all", LG_OPT_FLAG, NULL, "every object and reference, in a .sqlite file" },
     { 0 },
 };
 
@@ -249,14 +284,16 @@ static const char details[] =
     "\n"
     "A FILE that ends in .gcdump becomes one that PerfView and Visual Studio open: what is alive, its\n"
     "references and roots. Such files, of dotnet-gcdump too, are targets as well (docs/exports.md).\n"
-    "One that ends in .pb.gz becomes a heap profile for pprof, by dominator path.\n"
+    "One that ends in .pb.gz becomes a heap profile for pprof, by dominator path, and one that ends in\n"
+    ".sqlite a database: types, roots, who holds what, and the objects that retain most, or with --all\n"
+    "every object and reference; in views that answer the common questions.\n"
     "\n"
     "  $ linger snapshot 4711 -o before.snap\n"
     "  before.snap: 582,288 bytes; 53,934 objects, 56,866 references";
 
 const struct lg_command lg_cmd_snapshot = {
     .name = "snapshot",
-    .usage = "[--contents] -o FILE",
+    .usage = "[--contents] [--all] -o FILE",
     .summary = "write the object graph to a file that the other commands read like a core",
     .details = details,
     .options = options,

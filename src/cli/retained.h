@@ -5,6 +5,7 @@
 #include "cli/support.h"
 #include "collect/meanings.h"
 #include "util/arena.h"
+#include "util/top.h"
 
 enum lg_retained_by {
     LG_BY_OBJECT,
@@ -33,24 +34,6 @@ struct lg_retained {
     const struct lg_retention *retention;
     const struct lg_retained_query *query;
 };
-
-// The biggest of many: rank and value; a heap with the smallest on top, until lg_top_sort().
-struct lg_top_entry {
-    uint64_t rank;
-    uint32_t value;
-};
-struct lg_top {
-    uint64_t limit; // 0: all
-    uint64_t offered;
-    LG_VEC(struct lg_top_entry) kept;
-};
-// False when out of memory. Of equal ranks the lower value is bigger.
-bool lg_top_offer(struct lg_top *top, uint64_t rank, uint32_t value);
-void lg_top_sort(struct lg_top *top); // The biggest first.
-static inline void lg_top_deinit(struct lg_top *top)
-{
-    lg_vec_free(&top->kept);
-}
 
 // How an object refers to what it alone holds.
 enum { LG_TREE_ABOVE = 8 };

@@ -133,6 +133,11 @@ const char *lg_session_doing(const struct lg_session *session)
     return doing ? doing : "working";
 }
 
+void lg_session_does(struct lg_session *session, const char *what)
+{
+    session->doing = what;
+}
+
 // ---- opening ----
 
 static struct lg_error *retake(struct lg_session *session, unsigned delay_ms)
@@ -432,11 +437,9 @@ struct lg_error *lg_session_stats(struct lg_session *session, const struct lg_ty
                                   const struct lg_walk_result **result_ret)
 {
     struct lg_error *err = session->has_stats ? NULL : make_stats(session);
-    if (err)
-        return err;
     *ret = &session->stats;
     *result_ret = &session->walk;
-    return NULL;
+    return err;
 }
 
 static struct lg_error *make_graph(struct lg_session *session, enum lg_graph_form form)
@@ -541,8 +544,7 @@ struct lg_error *lg_session_roots(struct lg_session *session, const struct lg_ro
         err = lg_session_index(session, &graph);
     if (!err && !session->roots)
         err = collect_roots(session, graph);
-    if (!err)
-        *ret = session->roots;
+    *ret = session->roots;
     return err;
 }
 
@@ -556,8 +558,7 @@ struct lg_error *lg_session_reach(struct lg_session *session, const struct lg_re
     if (!err && !session->reach)
         err = lg_reach_find(session->graph, roots, &session->reach);
     session->doing = NULL;
-    if (!err)
-        *ret = session->reach;
+    *ret = session->reach;
     return err;
 }
 
@@ -569,8 +570,7 @@ struct lg_error *lg_session_retention(struct lg_session *session, const struct l
     if (!err && !session->retention)
         err = lg_retention_find(reach, session->roots, &session->retention);
     session->doing = NULL;
-    if (!err)
-        *ret = session->retention;
+    *ret = session->retention;
     return err;
 }
 

@@ -74,6 +74,8 @@ LG_MUST_CHECK struct lg_error *lg_session_refresh(struct lg_session *session);
 
 // What it is about, for whoever waits: "building the graph". From any thread.
 const char *lg_session_doing(const struct lg_session *session);
+// Says what a command is about itself; a literal, NULL when it is done.
+void lg_session_does(struct lg_session *session, const char *what);
 
 // NULL without a target. Functions below that walk may take another copy of a live process, and then
 // these change: ask for them after the last of those, not before.

@@ -286,6 +286,7 @@ struct lg_handle {
 // count is above 0, which no runtime tells from outside: it counts as strong here, and callers say
 // so.
 bool lg_handle_is_strong(enum lg_handle_kind kind);
+const char *lg_handle_kind_name(enum lg_handle_kind kind); // "weak-short", "async-pinned"
 // By `address`.
 LG_MUST_CHECK struct lg_error *lg_clr_handles(struct lg_clr *clr, const struct lg_handle **ret,
                                               size_t *count_ret);

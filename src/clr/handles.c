@@ -52,6 +52,25 @@ bool lg_handle_is_strong(enum lg_handle_kind kind)
     }
 }
 
+const char *lg_handle_kind_name(enum lg_handle_kind kind)
+{
+    static const char *const names[LG_HANDLE_KINDS] = {
+        [LG_HANDLE_WEAK_SHORT] = "weak-short",
+        [LG_HANDLE_WEAK_LONG] = "weak-long",
+        [LG_HANDLE_STRONG] = "strong",
+        [LG_HANDLE_PINNED] = "pinned",
+        [LG_HANDLE_VARIABLE] = "variable",
+        [LG_HANDLE_REFCOUNTED] = "refcounted",
+        [LG_HANDLE_DEPENDENT] = "dependent",
+        [LG_HANDLE_ASYNC_PINNED] = "async-pinned",
+        [LG_HANDLE_SIZED_REF] = "sized-ref",
+        [LG_HANDLE_WEAK_NATIVE_COM] = "weak-native-com",
+        [LG_HANDLE_WEAK_INTERIOR_POINTER] = "weak-interior-pointer",
+        [LG_HANDLE_CROSS_REFERENCE] = "cross-reference",
+    };
+    return (unsigned)kind < LG_HANDLE_KINDS ? names[kind] : "unknown";
+}
+
 // ---- one segment ----
 
 struct reading {

@@ -379,13 +379,15 @@ static struct lg_error *claim_all(struct search *search)
 
 // ---- sums ----
 
-static struct lg_error *sum_up(const struct search *search, struct lg_holders *holders)
+static struct lg_error *sum_up(struct search *search, struct lg_holders *holders)
 {
     uint32_t count = (uint32_t)search->routes->all.len;
     holders->sums = calloc(count + 1u, sizeof(*holders->sums));
     if (!holders->sums)
         return &lg_no_memory;
-    return lg_retention_group_nodes(search->retention, search->own, holders->sums, count);
+    holders->node_count = search->retention->node_count;
+    holders->own = lg_steal(search->own);
+    return lg_retention_group_nodes(search->retention, holders->own, holders->sums, count);
 }
 
 static bool begin(struct search *search)
@@ -435,6 +437,7 @@ void lg_holders_free(struct lg_holders *holders)
     if (!holders)
         return;
     lg_routes_free(holders->routes);
+    lg_pages_free(holders->own, holders->node_count, sizeof(*holders->own));
     free(holders->sums);
     free(holders);
 }

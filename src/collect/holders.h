@@ -19,6 +19,8 @@
 struct lg_holders {
     struct lg_routes *routes;
     struct lg_retained_group *sums; // [routes->all.len] what is at the end of each; some hold nothing
+    uint32_t *own;                  // [node_count] the route of each object; UINT32_MAX: of none
+    uint32_t node_count;
 };
 LG_MUST_CHECK struct lg_error *lg_holders_find(const struct lg_reach *reach,
                                                const struct lg_roots *roots,

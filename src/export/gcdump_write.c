@@ -8,6 +8,7 @@
 #include "snapshot/gcdump.h"
 #include "util/cancel.h"
 #include "util/new_file.h"
+#include "util/utf8.h"
 
 // What is encoded, and how much; without a file it is only measured.
 struct sink {
@@ -95,21 +96,6 @@ static void put_u64(struct sink *sink, uint64_t value)
     put(sink, &value, sizeof(value));
 }
 
-// The next character of a text; U+FFFD for bytes that are none.
-static uint32_t next_rune(const uint8_t **at)
-{
-    const uint8_t *p = *at;
-    int more = *p < 0x80 ? 0 : *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : *p >= 0xc2 ? 1 : -1;
-    uint32_t rune = more <= 0 ? *p : *p & (0x3fu >> more);
-    for (int i = 1; i <= more; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            more = -1;
-        rune = rune << 6 | (p[i] & 0x3fu);
-    }
-    *at += more > 0 ? 1 + more : 1;
-    return more < 0 || rune > 0x10ffff || (rune >= 0xd800 && rune < 0xe000) ? 0xfffd : rune;
-}
-
 static void put_unit(struct sink *sink, uint32_t unit)
 {
     if (unit >= 0x800) {
@@ -129,10 +115,10 @@ static void put_string(struct sink *sink, const char *text)
 {
     uint32_t units = 0;
     for (const uint8_t *p = (const uint8_t *)text; *p;)
-        units += next_rune(&p) >= 0x10000 ? 2 : 1;
+        units += lg_utf8_next(&p) >= 0x10000 ? 2 : 1;
     put_u32(sink, units);
     for (const uint8_t *p = (const uint8_t *)text; *p;) {
-        uint32_t rune = next_rune(&p);
+        uint32_t rune = lg_utf8_next(&p);
         if (rune >= 0x10000) {
             put_unit(sink, 0xd800 + ((rune - 0x10000) >> 10));
             rune = 0xdc00 + (rune & 0x3ff);

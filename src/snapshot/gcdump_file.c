@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "snapshot/gcdump_priv.h"
+#include "util/utf8.h"
 
 struct lg_error *dump_damaged(const struct gcdump *dump, const char *format, ...)
 {
@@ -71,19 +72,6 @@ static uint32_t next_unit(const uint8_t **at)
     return (*p & 0xfu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
 }
 
-static char *put_rune(char *to, uint32_t rune)
-{
-    if (rune < 0x80) {
-        *to++ = (char)rune;
-        return to;
-    }
-    int more = rune < 0x800 ? 1 : rune < 0x10000 ? 2 : 3;
-    *to++ = (char)(0xff << (7 - more) | rune >> 6 * more);
-    while (more-- > 0)
-        *to++ = (char)(0x80 | (rune >> 6 * more & 0x3f));
-    return to;
-}
-
 const char *dump_text(const struct gcdump *dump, struct lg_arena *arena, struct dump_text text)
 {
     // No unit takes more in UTF-8 than it took: what is replaced becomes U+FFFD, of three bytes, and
@@ -100,7 +88,7 @@ const char *dump_text(const struct gcdump *dump, struct lg_arena *arena, struct 
         } else if (unit >= 0xd800 && unit < 0xe000) {
             unit = 0xfffd;
         }
-        to = put_rune(to, unit ? unit : '?');
+        to += lg_utf8_put(to, unit ? unit : '?');
     }
     return copy;
 }

@@ -3,31 +3,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { REPLACEMENT = 0xfffd, NUL_PICTURE = 0x2400 };
+#include "util/utf8.h"
 
-static size_t encode(char buf[4], uint32_t c)
-{
-    if (c < 0x80) {
-        buf[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        buf[0] = (char)(0xc0 | c >> 6);
-        buf[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        buf[0] = (char)(0xe0 | c >> 12);
-        buf[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        buf[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    buf[0] = (char)(0xf0 | c >> 18);
-    buf[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    buf[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    buf[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
-}
+enum { REPLACEMENT = 0xfffd, NUL_PICTURE = 0x2400 };
 
 // The character at `*i`, which moves behind it.
 static uint32_t next_utf16(const uint16_t *chars, size_t count, size_t *i)
@@ -48,7 +26,7 @@ size_t lg_utf8_from_utf16(char *buf, size_t size, const uint16_t *chars, size_t 
     size_t len = 0;
     for (size_t i = 0; i < count;) {
         char encoded[4];
-        size_t n = encode(encoded, next_utf16(chars, count, &i));
+        size_t n = lg_utf8_put(encoded, next_utf16(chars, count, &i));
         if (len + n + 1 > size)
             break;
         memcpy(buf + len, encoded, n);
