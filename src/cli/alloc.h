@@ -108,6 +108,7 @@ struct lg_alloc_site {
     const char *holder; // What holds most of its survivors; NULL: not known, or of several.
     uint32_t stack, stack_count;               // in lg_alloc_sites.stacks: frames, innermost first
     uint64_t samples;                          // of it made, dead or alive
+    uint64_t unsized;                          // of them: of no known size, so `made_count` is not
     uint64_t survivors;                        // samples
     double made_count, made_bytes, made_var;   // estimated
     double count, bytes, count_var, bytes_var; // of the survivors, estimated

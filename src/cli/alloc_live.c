@@ -184,15 +184,13 @@ static struct lg_error *look(struct lg_session *session, const char *spec,
     return err ? err : lg_session_retention(session, &retention);
 }
 
-// When the last copy was made, by the clock of the events. It is that of the system, unless the process
-// has a time namespace of its own: then they differ by a constant, known as exactly as the begin of the
+// When the last copy was made, by the clock of the events. It is CLOCK_MONOTONIC, unless the process has
+// a time namespace of its own: then they differ by a constant, known as exactly as the begin of the
 // session is.
 static void set_window(struct follow *follow, const struct lg_target *target)
 {
     const struct lg_nettrace_facts *facts = lg_nettrace_facts(follow->run->trace);
-    uint64_t taken = (uint64_t)target->taken.tv_sec * 1000000000 + (uint64_t)target->taken.tv_nsec;
-    uint64_t ago = now(CLOCK_REALTIME) - taken, pause = (uint64_t)(target->pause_ms * 1e6);
-    uint64_t at = now(CLOCK_MONOTONIC) - ago, unsure = MARGIN_NS;
+    uint64_t at = target->stopped_at, pause = (uint64_t)(target->pause_ms * 1e6), unsure = MARGIN_NS;
     uint64_t scale = facts->frequency ? facts->frequency : 1000000000;
     uint64_t start = (uint64_t)((double)facts->start_ticks / (double)scale * 1e9);
     if (start < follow->asked_at || start > follow->answered_at) {

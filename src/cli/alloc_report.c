@@ -104,7 +104,10 @@ void lg_alloc_cell_living(struct lg_table *table, const struct lg_alloc_site *su
 void lg_alloc_cell_made(struct lg_table *table, const struct lg_alloc_site *sums)
 {
     lg_cell_number(table, sums->samples);
-    lg_cell_number(table, (uint64_t)(sums->made_count + 0.5));
+    if (sums->unsized)
+        lg_cell_null(table);
+    else
+        lg_cell_number(table, (uint64_t)(sums->made_count + 0.5));
     lg_cell_number(table, (uint64_t)(sums->made_bytes + 0.5));
 }
 
@@ -165,7 +168,9 @@ static void add_figures(struct lg_report *report, const struct lg_alloc_site *si
     if (all || !knows)
         lg_report_line(report, "%s: %s bytes made in %s objects; %" PRIu64 " samples", site->type,
                        lg_commas(bytes, (uint64_t)(site->made_bytes + 0.5)),
-                       lg_commas(count, (uint64_t)(site->made_count + 0.5)), site->samples);
+                       site->unsized ? "an unknown number of"
+                                     : lg_commas(count, (uint64_t)(site->made_count + 0.5)),
+                       site->samples);
     if (!knows)
         return;
     if (site->survivors == 0) {
@@ -219,7 +224,10 @@ static void add_facts(const struct lg_alloc_run *run, const struct lg_alloc_site
 {
     const struct lg_allocations *s = &run->samples;
     const struct lg_nettrace_facts *facts = lg_nettrace_facts(run->trace);
-    lg_report_fact_text(report, "sampling", s->uses_ticks ? "AllocationTick" : "AllocationSampled");
+    if (s->samples)
+        lg_report_fact_text(report, "sampling", s->uses_ticks ? "AllocationTick" : "AllocationSampled");
+    else
+        lg_report_fact_null(report, "sampling");
     lg_report_fact_text(report, "ended_by", run->ended_by);
     if (run->pid)
         lg_report_fact_real(report, "seconds", run->seconds);
@@ -237,6 +245,8 @@ static void add_facts(const struct lg_alloc_run *run, const struct lg_alloc_site
     lg_report_fact_number(report, "event_bytes", facts->bytes);
     lg_report_fact_number(report, "lost_events", facts->lost);
     lg_report_fact_number(report, "dropped_lost", s->dropped_lost);
+    lg_report_fact_number(report, "missing_gcs", s->missing_gcs);
+    lg_report_fact_number(report, "dropped_missing", s->dropped_missing);
     lg_report_fact_number(report, "dropped_confused", s->dropped_confused);
     lg_report_fact_number(report, "dropped_background", s->dropped_background);
     lg_report_fact_number(report, "dropped_window", s->dropped_window);
@@ -275,6 +285,12 @@ static void add_notes(const struct lg_alloc_run *run, const struct lg_alloc_site
                              "%" PRIu64 " events were lost: %" PRIu64
                              " samples made before are not followed any further",
                              s->lost_events, s->dropped_lost);
+    if (s->missing_gcs)
+        lg_report_incomplete(report,
+                             "%" PRIu64 " GCs are not told (another tool's session can take them away, "
+                             "and a region without GCs has a number, too): %" PRIu64
+                             " samples made before were given up",
+                             s->missing_gcs, s->dropped_missing);
     if (s->dropped_confused)
         lg_report_incomplete(report, "%" PRIu64 " samples were given up: events did not fit together",
                              s->dropped_confused);

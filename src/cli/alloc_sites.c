@@ -44,6 +44,8 @@ static struct lg_error *ask(const struct witness *witness, struct lg_alloc_run *
         || !fits(sample->size, object.size, run->samples.uses_ticks))
         return NULL;
     sites->confirmed++;
+    if (!sample->size)
+        sample->share = lg_allocations_tick_share(object.size, sample->amount);
     lg_node node = lg_index_node(witness->retention->graph->index, sample->address);
     if (node == LG_NO_NODE || witness->retention->number[node] == 0)
         return NULL;
@@ -235,6 +237,7 @@ static struct lg_error *add_origins(struct grouping *g)
             return err;
         struct lg_alloc_site *site = &g->sites->all.at[at];
         site->samples += origin->samples;
+        site->unsized += origin->unsized;
         site->made_count += origin->count;
         site->made_bytes += origin->bytes;
         site->made_var += origin->count_var;

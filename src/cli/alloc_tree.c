@@ -81,6 +81,7 @@ static void add_sums(struct lg_alloc_site *sums, const struct lg_alloc_site *sit
     sums->samples += site->samples;
     sums->survivors += site->survivors;
     sums->made_count += site->made_count;
+    sums->unsized += site->unsized;
     sums->made_bytes += site->made_bytes;
     sums->count += site->count;
     sums->bytes += site->bytes;

@@ -233,6 +233,8 @@ static void report_summary(const struct watching *w, double seconds,
     lg_report_fact_real(w->report, "pause_ms", pauses.total_ms);
     lg_report_fact_real(w->report, "longest_ms", pauses.longest_ms);
     lg_report_fact_number(w->report, "lost_events", facts->lost);
+    uint64_t missing = lg_gc_follower_missing(w->follower);
+    lg_report_fact_number(w->report, "missing", missing);
     lg_report_fact_number(w->report, "unfinished", unfinished);
     struct lg_table *table = lg_report_table(w->report, &summary_spec);
     for (unsigned i = 0; i < GENERATIONS; i++) {
@@ -250,6 +252,11 @@ static void report_summary(const struct watching *w, double seconds,
                              " events were lost: collections may be missing, and pauses are unknown "
                              "where they were",
                              facts->lost);
+    if (missing > 0)
+        lg_report_incomplete(w->report,
+                             "%" PRIu64 " collections are not told: another tool's session can take "
+                             "them away, and a region without collections has a number, too",
+                             missing);
     if (unfinished > 0)
         lg_report_incomplete(w->report, "%u collections had begun and were not over at the end",
                              unfinished);

@@ -89,9 +89,14 @@ static struct lg_error *add_sample(struct lg_allocations *all, const struct lg_e
     }
     struct lg_alloc_origin *origin = &all->origins.at[sample.origin];
     origin->samples++;
-    origin->count += 1 / sample.share;
-    origin->bytes += (double)sample.size / sample.share;
-    origin->count_var += (1 - sample.share) / (sample.share * sample.share);
+    if (sample.size) {
+        origin->count += 1 / sample.share;
+        origin->bytes += (double)sample.size / sample.share;
+        origin->count_var += (1 - sample.share) / (sample.share * sample.share);
+    } else {
+        origin->unsized++;
+        origin->bytes += (double)sample.amount;
+    }
     origin->last = event->time;
     if (all->foreground) { // Threads stand still then: it is out of place.
         all->dropped_confused++;
@@ -118,6 +123,11 @@ static struct lg_error *add_sampled(struct lg_allocations *all, const struct lg_
     return add_sample(all, event, sample, mt, name);
 }
 
+double lg_allocations_tick_share(uint64_t size, uint64_t amount)
+{
+    return amount > size ? (double)size / (double)amount : 1;
+}
+
 // One for some 100 KiB of each heap: the object that filled them up.
 static struct lg_error *add_tick(struct lg_allocations *all, const struct lg_event *event)
 {
@@ -128,13 +138,16 @@ static struct lg_error *add_tick(struct lg_allocations *all, const struct lg_eve
     struct lg_reader name = r;
     lg_read_wide(&r, &chars);
     lg_read_u32(&r); // heap
-    struct lg_alloc_sample sample = { .address = event->kind->version >= 3 ? lg_read_u64(&r) : 0 };
+    struct lg_alloc_sample sample = {
+        .address = event->kind->version >= 3 ? lg_read_u64(&r) : 0,
+        .amount = amount,
+    };
     if (event->kind->version >= 4)
         sample.size = lg_read_u64(&r);
     if (r.failed || sample.address == 0)
         return NULL;
     all->uses_ticks = true;
-    sample.share = amount > sample.size && sample.size ? (double)sample.size / (double)amount : 1;
+    sample.share = lg_allocations_tick_share(sample.size, amount);
     return add_sample(all, event, sample, mt, name);
 }
 

@@ -7,7 +7,9 @@
 //                      in neither: generation by the ranges before the GC; <= g (or LOH, POH of a full
 //                      GC): dead, else untouched
 //     background GC    dead: what was tracked at this address when it began, lies in gen2, LOH or POH,
-//                      and in no range that it reports; in gen0 and gen1: given up
+//                      and in no range that it reports; came there meanwhile, or in gen0 and gen1:
+//                      given up
+//     GC is missing    all are given up
 //
 // Addresses of samples are reported before their thread can be stopped for a GC, and ranges while all
 // threads are stopped, so the order of time is enough (reference diagnostics-ipc.md 4.4). Whatever is
@@ -36,6 +38,7 @@ struct lg_alloc_origin {
     const char *type;            // as the event names it; "" if it does not
     uint32_t stack, stack_count; // in lg_allocations.ips
     uint64_t samples;
+    uint64_t unsized;     // of them: samples whose size is not told, so `count` is without them
     double count, bytes;  // estimated
     double count_var;     // of `count`
     uint64_t first, last; // time of the first and last
@@ -43,8 +46,9 @@ struct lg_alloc_origin {
 
 struct lg_alloc_sample {
     uint64_t address;
-    uint64_t size; // 0: the event does not tell
-    double share;  // of the allocations of this size that were sampled: stands for 1 / share objects
+    uint64_t size;   // 0: the event does not tell
+    uint64_t amount; // what was allocated for each sample of this kind; 0: they are by chance
+    double share;    // of the allocations of this size that were sampled: stands for 1 / share objects
     uint64_t time;
     uint32_t origin;
     uint64_t in_background; // its address when the background GC began that runs; 0: it was not there
@@ -69,20 +73,23 @@ struct lg_allocations {
     struct lg_arena names;
     struct lg_alloc_gc *foreground, *background;
     uint64_t foreground_since;
+    uint32_t gc_number; // of the last that began; 0: none has
 
     uint64_t window_start, window_end; // UINT64_MAX: not known yet
     bool in_window, is_over;
-    bool uses_ticks; // AllocationTick, not AllocationSampled
+    bool uses_ticks; // AllocationTick, not AllocationSampled; of samples there are
 
     uint64_t samples, gcs, full_gcs, background_gcs, became_blocking;
     uint64_t dead, moved;
     uint64_t dropped_lost;       // samples dropped for events that are not there
+    uint64_t dropped_missing;    // for GCs that are not told
     uint64_t dropped_confused;   // for events that do not fit together
     uint64_t dropped_background; // for a background GC that gives room away while it runs
     uint64_t dropped_window;     // for a GC while the process was copied
     uint64_t dropped_origins;    // for too many different stacks
     uint64_t unplaced;           // condemned in no generation's range: 0 if all is understood
     uint64_t lost_events;
+    uint64_t missing_gcs; // by their numbers
 };
 
 LG_MUST_CHECK struct lg_error *lg_allocations_event(struct lg_allocations *all,
@@ -91,6 +98,8 @@ void lg_allocations_lost(struct lg_allocations *all, const struct lg_event_loss 
 // When the process was copied, by the clock of the events. Events of a later time may not have been told
 // yet.
 void lg_allocations_set_window(struct lg_allocations *all, uint64_t start, uint64_t end);
+// Of an AllocationTick of a size, of one for each `amount` bytes.
+double lg_allocations_tick_share(uint64_t size, uint64_t amount);
 // No more events: what is left in `live` is alive, at `address`.
 void lg_allocations_finish(struct lg_allocations *all);
 void lg_allocations_deinit(struct lg_allocations *all);

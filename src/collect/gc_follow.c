@@ -116,19 +116,20 @@ static void end_blocking(struct lg_allocations *all, struct lg_alloc_gc *gc, uin
     all->live.len = kept;
 }
 
-// Objects do not move in gen2 while it runs; what was promoted or allocated meanwhile may live without
-// being reported. In gen0 and gen1 what is dead becomes room for new objects at once, before the GC
-// tells what survived (regions, .NET 7 on, measured): samples that lay there then are given up.
+// Objects do not move in gen2 while it runs. What lay there when it told what survived, and is not among
+// that, is dead if it lay there when it began. Of what was promoted or allocated there meanwhile nothing
+// is sure: alive where it does not sweep, dead where it does, and its room another object's since. In
+// gen0 and gen1 what is dead becomes room for new objects at once, before the GC tells what survived
+// (regions, .NET 7 on, measured). Samples in doubt are given up.
 static void end_background(struct lg_allocations *all, struct lg_alloc_gc *gc)
 {
     size_t kept = 0;
     for (size_t i = 0; i < all->live.len; i++) {
         const struct lg_alloc_sample *sample = &all->live.at[i];
         const struct range *range = find(&gc->before, sample->address);
-        bool is_old = range && range->to >= FULL;
-        bool is_dead =
-            is_old && sample->in_background == sample->address && !find(&gc->survived, sample->address);
-        bool is_doubtful = !is_old && sample->when_told == sample->address;
+        bool is_old = range && range->to >= FULL, survived = find(&gc->survived, sample->address);
+        bool is_dead = is_old && !survived && sample->in_background == sample->address;
+        bool is_doubtful = !is_dead && sample->when_told == sample->address && (!is_old || !survived);
         if (!is_dead && !is_doubtful)
             all->live.at[kept++] = *sample;
         all->dead += is_dead;
@@ -189,6 +190,19 @@ static void end_gc(struct lg_allocations *all, const struct lg_event *event, uin
     free_gc(gc);
 }
 
+// They are numbered on from 1. Another tool's session that begins or ends can take events away, and
+// nothing else tells of that. A number can be missing without a GC, too: of a region without GCs that
+// was asked for. What was followed cannot be believed after one.
+static void check_number(struct lg_allocations *all, uint32_t number)
+{
+    uint32_t missing = all->gc_number ? number - all->gc_number - 1 : 0;
+    all->gc_number = number;
+    if (!missing)
+        return;
+    all->missing_gcs += missing < INT32_MAX ? missing : 1;
+    lg_allocations_distrust(all, &all->dropped_missing);
+}
+
 static struct lg_error *begin_gc(struct lg_allocations *all, const struct lg_event *event)
 {
     struct lg_reader r = lg_event_payload(event);
@@ -200,6 +214,8 @@ static struct lg_error *begin_gc(struct lg_allocations *all, const struct lg_eve
     lg_read_u32(&r); // reason
     gc->is_background = lg_read_u32(&r) == BACKGROUND;
     gc->thread = event->capture_thread;
+    if (!r.failed)
+        check_number(all, gc->number);
     struct lg_alloc_gc **place = gc->is_background ? &all->background : &all->foreground;
     if (r.failed || *place) { // The end of the one before is not there.
         free_gc(gc);

@@ -40,6 +40,8 @@ struct lg_gc_follower {
     bool paused;
     uint64_t paused_at;
     uint32_t pause_reason;
+    uint64_t last_begun; // number; 0: none
+    uint64_t missing;
     uint64_t last_ended, last_ended_thread; // The number of the collection that stats are of.
     struct lg_gc_pauses pauses;
 };
@@ -111,6 +113,11 @@ void lg_gc_follower_free(struct lg_gc_follower *follower)
 struct lg_gc_pauses lg_gc_follower_pauses(const struct lg_gc_follower *follower)
 {
     return follower->pauses;
+}
+
+uint64_t lg_gc_follower_missing(const struct lg_gc_follower *follower)
+{
+    return follower->missing;
 }
 
 static double to_ms(const struct lg_gc_follower *follower, uint64_t ticks)
@@ -229,6 +236,9 @@ static struct lg_error *start_gc(struct lg_gc_follower *follower, const struct l
     uint32_t kind = lg_read_u32(&r);
     if (r.failed || kind > LG_GC_FOREGROUND)
         return NULL;
+    if (follower->last_begun && open.gc.number > follower->last_begun)
+        follower->missing += open.gc.number - follower->last_begun - 1;
+    follower->last_begun = open.gc.number;
     open.gc.kind = (enum lg_gc_kind)kind;
     open.announced_background = kind == LG_GC_BACKGROUND;
     open.began_pause = true;

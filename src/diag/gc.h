@@ -89,6 +89,9 @@ void lg_gc_follower_lost(struct lg_gc_follower *follower);
 // was lost.
 LG_MUST_CHECK struct lg_error *lg_gc_follower_finish(struct lg_gc_follower *follower,
                                                      unsigned *unfinished_ret);
+// How many numbers of collections are left out among those that were told: their events are lost, taken
+// away by another session, or it was a region without collections that was asked for.
+uint64_t lg_gc_follower_missing(const struct lg_gc_follower *follower);
 struct lg_gc_pauses lg_gc_follower_pauses(const struct lg_gc_follower *follower);
 
 // ---- asking for one ----

@@ -319,6 +319,7 @@ static struct lg_error *look(struct lg_live *live)
         return err;
     lg_threads_describe(live->proc, target);
     target->taken = live->freeze.taken;
+    target->stopped_at = live->freeze.started;
     target->pause_ms = lg_live_pause_ms(target);
     note_what_is_odd(live);
     atomic_store(&live->reading, pid);
