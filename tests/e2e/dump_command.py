@@ -1,5 +1,4 @@
 """The diagnostics socket's dump command: what `dotnet-dump collect` asks of a runtime, which then runs its createdump itself."""
-import glob
 import os
 import socket
 import struct
@@ -11,12 +10,13 @@ DUMP, GENERATE_CORE_DUMP, OK = 0x01, 0x01, 0x00
 
 def ask(pid, file, kind, folder="/tmp"):
     """Returns 0, or the runtime's error. `folder`: the TMPDIR of the process."""
-    paths = glob.glob(os.path.join(folder, f"dotnet-diagnostic-{pid}-*-socket"))
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        started = stat.read().rsplit(")", 1)[1].split()[19]  # One that is named for another time was of an earlier process.
     name = (str(file) + "\0").encode("utf-16-le")
     payload = struct.pack("<I", len(name) // 2) + name + struct.pack("<II", kind, 0)
     with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(120)
-        s.connect(paths[0])
+        s.settimeout(240)
+        s.connect(os.path.join(folder, f"dotnet-diagnostic-{pid}-{started}-socket"))
         s.sendall(MAGIC + struct.pack("<HBBH", 20 + len(payload), DUMP, GENERATE_CORE_DUMP, 0) + payload)
         answer = b""
         while len(answer) < 24:

@@ -51,7 +51,7 @@ class Native:
 
     def __exit__(self, *_):
         assert self.process.poll() is None, "the target has ended"
-        assert process_state(self.pid) in "SR"
+        assert wait_until(lambda: process_state(self.pid) in ("S", "R"))
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()

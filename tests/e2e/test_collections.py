@@ -1,4 +1,5 @@
 """What is asked of a running runtime: full collections before a look (--gc), and each collection as it happens (gcs)."""
+import contextlib
 import ctypes
 import itertools
 import json
@@ -10,7 +11,7 @@ import subprocess
 
 import pytest
 import test_schema
-from lab import clean_environment, process_state, wait_until
+from lab import LIMIT, clean_environment, running, wait_until
 
 
 
@@ -183,21 +184,16 @@ def test_a_process_without_a_socket_is_refused_by_name(lab, environment, message
 
 
 def test_what_is_not_dotnet_is_refused_by_name(lab):
-    process = subprocess.Popen(["sleep", "3600"])
-    try:
+    with running(["sleep", "3600"]) as process:
         result = lab.linger("dumpheap", process.pid, "--gc", status=3)
         assert result.err == f"linger: dumpheap: --gc: process {process.pid}: it runs no .NET\n"
         result = lab.linger("dumpheap", lab.linger_program, "--gc", status=2)
         assert result.err == f"linger: dumpheap: --gc: '{lab.linger_program}' is no running process\n"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_process_that_is_stopped_is_refused_at_once(lab):
     app = lab.start("Collect")
-    os.kill(app.pid, signal.SIGSTOP)
-    assert wait_until(lambda: process_state(app.pid) == "T")
+    app.stop()
     result = lab.linger("dumpheap", app.pid, "--gc", status=3)
     assert result.err == "linger: dumpheap: --gc: starting a session: the process is stopped, and answers nothing until it goes on\n"
     app.kill()
@@ -205,16 +201,12 @@ def test_a_process_that_is_stopped_is_refused_at_once(lab):
 
 def test_a_runtime_that_waits_at_its_start_is_refused_by_name(lab):
     program = lab.program("Collect")
-    process = subprocess.Popen([str(program)], env=clean_environment({"DOTNET_DefaultDiagnosticPortSuspend": "1"}), stdout=subprocess.DEVNULL)
-    try:
+    with running([program], env=clean_environment({"DOTNET_DefaultDiagnosticPortSuspend": "1"}), stdout=subprocess.DEVNULL) as process:
         start = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
         assert wait_until(pathlib.Path(os.environ.get("TMPDIR", "/tmp"), f"dotnet-diagnostic-{process.pid}-{start}-socket").exists, 60)
         result = lab.linger("dumpheap", process.pid, "--gc", status=3)
         assert "it waits at its start to be let go" in result.err, result
         assert process.poll() is None
-    finally:
-        process.kill()
-        process.wait()
 
 
 # ---- gcs ----
@@ -230,24 +222,25 @@ def sessions(pid):
     return names.count(".NET EventPipe\n") - 1
 
 
-def follow(lab, app, *options):
+@contextlib.contextmanager
+def following(lab, app, *options):
     """A linger that follows an app; the session is there."""
-    process = subprocess.Popen([str(lab.linger_program), "gcs", str(app.pid), *options], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment())
-    assert wait_until(lambda: sessions(app.pid) == 1 or process.poll() is not None, 60) and process.poll() is None, process.stderr.read()
-    return process
+    with running([lab.linger_program, "gcs", app.pid, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert wait_until(lambda: sessions(app.pid) == 1 or process.poll() is not None)
+        assert process.poll() is None, process.stderr.read()
+        yield process
 
 
 @pytest.mark.parametrize("name, mode", [("Collect", "workstation"), ("Collect", "server"), ("Collect@9", "workstation"), ("Collect@8", "workstation"), ("Collect@8", "segments")])
 def test_collections_are_those_that_the_app_sees(lab, name, mode):
     go = lab.folder / f"go-{name}-{mode}"
     app = lab.start(name, mode, ["--go", go])
-    linger = follow(lab, app, "--json")
-    go.touch()
-    truth = json.loads(app.line())
-    linger.send_signal(signal.SIGINT)
-    out, err = linger.communicate(timeout=120)
-    assert linger.returncode == 0 and err == "", err
+    with following(lab, app, "--json") as linger:
+        go.touch()
+        truth = json.loads(app.line())
+        linger.send_signal(signal.SIGINT)
+        out, err = linger.communicate(timeout=LIMIT)
+        assert linger.returncode == 0 and err == "", err
     report = test_schema.check(json.loads(out))
     app.kill()
 
@@ -281,9 +274,8 @@ def test_collections_are_those_that_the_app_sees(lab, name, mode):
 def test_an_app_runs_on_when_linger_is_killed(lab):
     go = lab.folder / "go-killed"
     app = lab.start("Collect", arguments=["--go", go])
-    linger = follow(lab, app)
-    linger.kill()
-    linger.communicate()
+    with following(lab, app):
+        pass  # Killed.
     go.touch()
     assert json.loads(app.line())["collections"]
     assert wait_until(lambda: sessions(app.pid) == 0, 60)  # The runtime notices when it writes.
@@ -293,10 +285,10 @@ def test_an_app_runs_on_when_linger_is_killed(lab):
 
 def test_a_process_that_ends_ends_the_report(lab):
     app = lab.start("Collect", arguments=["--go", lab.folder / "go-never"])
-    linger = follow(lab, app)
-    app.kill()
-    out, err = linger.communicate(timeout=120)
-    assert linger.returncode == 0
+    with following(lab, app) as linger:
+        app.kill()
+        out, err = linger.communicate(timeout=LIMIT)
+        assert linger.returncode == 0
     assert "0 collections in " in out and "note: the process, or its session, ended after " in err
 
 

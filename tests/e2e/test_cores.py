@@ -15,7 +15,7 @@ import subprocess
 import pytest
 
 import dump_command
-from lab import LIMIT, clean_environment
+from lab import LIMIT, clean_environment, is_asleep, wait_until
 from test_bad_input import complaint, offset_of, survives
 
 COUNT = 300
@@ -39,6 +39,7 @@ def kernel_core(lab, coredump_filter, program="Leak"):
     process = subprocess.Popen([str(lab.program(program)), "--seconds", "600", "--objects", str(COUNT)], cwd=folder, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=clean_environment(), preexec_fn=before)
     assert json.loads(process.stdout.readline())["truth"]
+    wait_until(lambda: is_asleep(process.pid), 2)
     os.kill(process.pid, signal.SIGSYS)
     try:
         process.wait(LIMIT)
@@ -158,6 +159,7 @@ def moved(lab):
     core = lab.folder / "moved.core"
     try:
         process.stdout.readline()
+        wait_until(lambda: is_asleep(process.pid), 2)
         subprocess.run([str(here / "createdump"), "--withheap", "-f", str(core), str(process.pid)], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
     finally:

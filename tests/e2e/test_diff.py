@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import test_schema
-from lab import clean_environment, older, process_state
+from lab import LIMIT, older, process_state, running, wait_until
 
 CACHE = "static OrderCache.orders -> Dictionary values"
 OF_APP = ("Order", "Session", "Ticket", "Churned")
@@ -185,8 +185,14 @@ class Watch:
     """A linger that takes a round for each line it is sent, and one to begin with."""
 
     def __init__(self, lab, *words):
-        self.process = subprocess.Popen([str(lab.linger_program), "watch", *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, env=clean_environment())
+        self.running = running([lab.linger_program, "watch", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        self.process = self.running.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        return self.running.__exit__(*exception)
 
     def step(self):
         self.process.stdin.write("\n")
@@ -200,7 +206,7 @@ class Watch:
         if not self.process.stdin.closed:
             self.process.stdin.close()
         out, err = self.process.stdout.read(), self.process.stderr.read()
-        assert self.process.wait(timeout=60) == 0, err
+        assert self.process.wait(LIMIT) == 0, err
         return out, err
 
 
@@ -212,13 +218,13 @@ def growing(lab):
 
 
 def test_a_watch_tells_what_grows_per_step_and_what_holds_it(lab, growing):
-    watch = Watch(lab, growing.app.pid, "-steps", "-graph", "--json")
-    rounds = [watch.round()]
-    for number in range(5):
-        growing.tell("orders 70", f"garbage {500 * (number % 2)}")
-        watch.step()
-        rounds.append(watch.round())
-    out, err = watch.end()
+    with Watch(lab, growing.app.pid, "-steps", "-graph", "--json") as watch:
+        rounds = [watch.round()]
+        for number in range(5):
+            growing.tell("orders 70", f"garbage {500 * (number % 2)}")
+            watch.step()
+            rounds.append(watch.round())
+        out, err = watch.end()
     assert out == "" and [r["round"] for r in rounds] == [1, 2, 3, 4, 5, 6] and {r["unit"] for r in rounds} == {"step"}
     assert rounds[0]["holders"] == rounds[1]["holders"] == rounds[1]["types"] == []
     for after in rounds[2:]:
@@ -229,17 +235,17 @@ def test_a_watch_tells_what_grows_per_step_and_what_holds_it(lab, growing):
         assert top["confidence"] == pytest.approx(1 - 0.5 ** (after["round"] - 1))
         assert not [row for row in after["types"] if row["type"] == "Ticket"]
         assert at(after, "types", type="Order")["growth_count"] == 70 * (after["round"] - 1)
-    assert growing.app.is_running() and process_state(growing.app.pid) == "S"
+    assert growing.app.is_running() and wait_until(lambda: process_state(growing.app.pid) == "S")
 
 
 def test_a_watch_without_the_graph_counts_all_objects_by_type(lab, growing):
-    watch = Watch(lab, growing.app.pid, "-steps", "--json", "-type", "Order")
-    rounds = [watch.round()]
-    for _ in range(3):
-        growing.tell("orders 40")
-        watch.step()
-        rounds.append(watch.round())
-    watch.end()
+    with Watch(lab, growing.app.pid, "-steps", "--json", "-type", "Order") as watch:
+        rounds = [watch.round()]
+        for _ in range(3):
+            growing.tell("orders 40")
+            watch.step()
+            rounds.append(watch.round())
+        watch.end()
     last = rounds[-1]
     assert "holders" not in last and last["counts_dead"] and any("-graph" in sentence for sentence in last["incomplete"])
     order = at(last, "types", type="Order")
@@ -247,37 +253,37 @@ def test_a_watch_without_the_graph_counts_all_objects_by_type(lab, growing):
 
 
 def test_what_does_not_grow_is_not_told(lab, growing):
-    watch = Watch(lab, growing.app.pid, "-steps", "-graph")
-    for number in range(4):
-        growing.tell(f"garbage {300 * (number % 2)}")
-        watch.step()
-    out, _ = watch.end()
+    with Watch(lab, growing.app.pid, "-steps", "-graph") as watch:
+        for number in range(4):
+            growing.tell(f"garbage {300 * (number % 2)}")
+            watch.step()
+        out, _ = watch.end()
     assert out.count("Round ") == 5 and out.count("No holder grows steadily.") == out.count("No type grows steadily.") == 3
 
 
 def test_ctrl_c_ends_a_watch_with_what_there_is_and_nothing_is_left(lab, growing):
-    watch = Watch(lab, growing.app.pid, "-every", "1h")
-    first = watch.process.stdout.readline()
-    assert first.startswith("Round 1, ") and " objects, " in first
-    watch.process.send_signal(signal.SIGINT)
-    out, err = watch.end()
+    with Watch(lab, growing.app.pid, "-every", "1h") as watch:
+        first = watch.process.stdout.readline()
+        assert first.startswith("Round 1, ") and " objects, " in first
+        watch.process.send_signal(signal.SIGINT)
+        out, err = watch.end()
     assert "told from the third round on" in out and growing.app.is_running()
     assert lab.linger("watch", growing.app.pid, "-every", "100ms", "-rounds", "2").out.count("Round ") == 2
 
 
 def test_the_end_of_the_process_is_told_with_the_table_so_far(lab):
     story = Story(lab, suffix="-ends")
-    watch = Watch(lab, story.app.pid, "-steps", "-graph", "--json")
-    watch.round()
-    for _ in range(2):
-        story.tell("orders 100")
+    with Watch(lab, story.app.pid, "-steps", "-graph", "--json") as watch:
+        watch.round()
+        for _ in range(2):
+            story.tell("orders 100")
+            watch.step()
+            before = watch.round()
+        story.app.kill()
         watch.step()
-        before = watch.round()
-    story.app.kill()
-    watch.step()
-    last = watch.round()
-    assert watch.process.wait(timeout=60) == 0  # By itself: standard input is still open.
-    out, err = watch.end()
+        last = watch.round()
+        assert watch.process.wait(LIMIT) == 0  # By itself: standard input is still open.
+        out, err = watch.end()
     assert f"process {story.app.pid} has ended: this is of the 3 rounds before" in last["incomplete"]
     assert last["round"] == 3 and last["holders"] == before["holders"] != [] and last["types"] == before["types"] and out == ""
 

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from lab import is_removed, wait_until
 from test_schema import check
 
 # Setting of ours -> key of GC.GetConfigurationVariables(), where both mean the same.
@@ -184,6 +185,7 @@ def test_the_bounds_are_those_of_proc(lab):
     with started(lab) as app:
         resource.prlimit(app.pid, resource.RLIMIT_NOFILE, (1234, 4321))
         resource.prlimit(app.pid, resource.RLIMIT_DATA, (1 << 40, 1 << 40))
+        app.stop()  # What it has open and mapped stays as it is.
         run = Run(lab, app)
         proc = pathlib.Path(f"/proc/{app.pid}")
         status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line)
@@ -272,8 +274,7 @@ def group(inner):
             pytest.skip(f"control groups are not ours to make: {e}")
         yield made[-1], limit
     finally:
-        for folder in reversed(made):
-            folder.rmdir()
+        assert all(wait_until(lambda: is_removed(folder)) for folder in reversed(made))
 
 
 def inside(folder):

@@ -75,7 +75,7 @@ def is_read(result):
 
 
 def is_untouched(pid):
-    assert process_state(pid) in "SR"
+    assert wait_until(lambda: process_state(pid) in ("S", "R"))
     assert wait_until(lambda: not set(thread_states(pid).values()) & {"T", "t"}), "a thread was left stopped"
     assert wait_until(lambda: not children(pid)), f"a copy was left: {children(pid)}"
 

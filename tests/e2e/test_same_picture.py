@@ -102,13 +102,10 @@ def test_live_and_other_cores_say_the_same(lab, frozen, kind):
 
 
 def test_a_stopped_target_stays_stopped_and_goes_on(lab, frozen):
-    def is_stopped():
-        return set(thread_states(frozen.app.pid).values()) == {"T"}
-
-    assert wait_until(is_stopped)  # A thread that was let go has to run to stop again.
+    assert wait_until(frozen.app.is_stopped)  # A thread that was let go has to run to stop again.
     before = frozen.lab.report(frozen.app.pid, "dumpheap -stat")
     assert before["target"]["pause_ms"] >= 0
-    assert wait_until(is_stopped)
+    assert wait_until(frozen.app.is_stopped)
     frozen.app.go_on()
     assert wait_until(lambda: "T" not in thread_states(frozen.app.pid).values())
-    assert frozen.app.is_running() and process_state(frozen.app.pid) in "SR"
+    assert frozen.app.is_running() and wait_until(lambda: process_state(frozen.app.pid) in ("S", "R"))

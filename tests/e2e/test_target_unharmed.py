@@ -2,6 +2,7 @@
 
 Web counts its own requests and Churn checks all that it reads back; both say in the end whether anything was ever wrong.
 """
+import contextlib
 import itertools
 import json
 import pathlib
@@ -13,7 +14,7 @@ import urllib.request
 
 import pytest
 
-from lab import LIMIT, children, clean_environment, process_state, thread_states, wait_until
+from lab import LIMIT, children, is_removed, process_state, running, thread_states, wait_until
 
 RUNS = 30
 KILLS = 40
@@ -49,7 +50,7 @@ def tracer(app):
 def assert_untouched(app):
     """Nothing of linger's is left in it. A bounded wait: what was killed is not gone that instant."""
     assert_goes_on(app)
-    assert not children(app.pid), f"children left: {children(app.pid)}"
+    assert wait_until(lambda: not children(app.pid)), f"children left: {children(app.pid)}"
 
 
 def assert_goes_on(app):
@@ -92,12 +93,12 @@ def test_a_service_under_load(lab, mode, runs):
         seen = []
         for _ in range(runs):
             report = lab.linger("dumpheap", app.pid, "-stat", "--json").reports()[0]
-            assert not stopped(app) or wait_until(lambda: not stopped(app))
+            assert wait_until(lambda: not stopped(app))
             if not report["incomplete"]:
                 seen.append(count_of(report, "Shop.Order"))
         final = json.loads(app.line())
         assert seen == sorted(seen), "orders are never lost, so no picture may have fewer than one before it"
-        assert len(seen) >= runs // 2, "most pictures are exact"
+        assert len(seen) >= runs // 2, f"most pictures are exact: {len(seen)}"
         report = lab.report(app.pid, "dumpheap -stat")
         for planted in final["types"]:
             assert count_of(report, planted["type"]) == planted["count"], planted
@@ -118,7 +119,7 @@ def test_hard_allocation_and_threads_that_come_and_go(lab):
             if not report["incomplete"]:
                 exact += 1
                 assert count_of(report, "Anchor") == 10000
-        assert exact >= RUNS // 2, "most pictures are exact"
+        assert exact >= RUNS // 2, f"most pictures are exact: {exact}"
         assert_untouched(app)
         assert integrity(app)["threads_started"] > 0
     finally:
@@ -146,7 +147,7 @@ def test_roots_in_the_midst_of_hard_allocation(lab):
 
 
 def kill_at_random(lab, app, times, still_works):
-    """Starts linger and kills it, at moments spread over the time that a whole run takes."""
+    """Starts linger and kills it, at moments spread over the time that a whole run takes: the fastest so far."""
     command = [str(lab.linger_program), "dumpheap", str(app.pid), "-stat"]
     began = time.monotonic()
     lab.linger(*command[1:])
@@ -154,13 +155,14 @@ def kill_at_random(lab, app, times, still_works):
     rng = random.Random(4)
     killed = 0
     for i in range(times):
-        reader = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment())
-        try:
-            reader.wait(rng.uniform(0, whole))
-        except subprocess.TimeoutExpired:
-            reader.kill()
-            killed += 1
-        reader.wait()
+        began = time.monotonic()
+        with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as reader:
+            try:
+                reader.wait(rng.uniform(0, whole))
+                whole = min(whole, time.monotonic() - began)
+            except subprocess.TimeoutExpired:
+                reader.kill()
+                killed += 1
         assert app.is_running(), f"the target died of the {i + 1}th kill"
         assert_goes_on(app)
         still_works()
@@ -205,18 +207,15 @@ def test_linger_is_killed_while_its_target_is_stopped(lab):
         app.stop()
         rng = random.Random(5)
         for _ in range(10):
-            reader = subprocess.Popen([str(lab.linger_program), "dumpheap", str(app.pid), "-stat"], stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment())
-            try:
-                reader.wait(rng.uniform(0, 0.05))
-            except subprocess.TimeoutExpired:
-                reader.kill()
-            reader.wait()
-            assert wait_until(lambda: set(thread_states(app.pid).values()) == {"T"}), thread_states(app.pid)
+            with running([lab.linger_program, "dumpheap", app.pid, "-stat"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as reader:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    reader.wait(rng.uniform(0, 0.05))
+            assert wait_until(app.is_stopped), thread_states(app.pid)
+            assert wait_until(lambda: tracer(app) == 0)
             assert wait_until(lambda: not copies(app))
         app.process.send_signal(signal.SIGCONT)
         assert_goes_on(app)
-        assert process_state(app.pid) in "SR"
+        assert wait_until(lambda: process_state(app.pid) in ("S", "R"))
         assert lab.report(app.pid, "dumpheap -stat")["incomplete"] == []
         assert_untouched(app)
     finally:
@@ -234,8 +233,7 @@ def group(lab):
             continue
         if (folder / limit).exists():
             yield folder, limit, usage
-            wait_until(lambda: not (folder / "cgroup.procs").read_text().strip())
-            folder.rmdir()
+            assert wait_until(lambda: is_removed(folder)), "processes are left in the control group"
             return
         folder.rmdir()
     pytest.skip("no control group with a memory limit can be made here")
@@ -252,6 +250,7 @@ def test_a_target_at_95_percent_of_its_memory_limit(lab, group, objects, is_copi
     """It is not killed, and the answer is what it is without a limit. A small one, with less than 10 MB left, is read as it stands still; a
     big one is copied."""
     folder, limit, usage = group
+    lab.app("Leak", "workstation")  # The pages of its files are charged to others then.
     join = ["sh", "-c", f'echo $$ >{folder}/cgroup.procs && exec "$@"', "sh"]
     app = lab.start("Leak", arguments=["--objects", objects], host=join)
     try:
