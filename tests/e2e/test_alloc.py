@@ -4,6 +4,7 @@ An app makes objects at known sites, on command, with collections of every kind 
 the number of its site in its first field. Afterwards nothing moves any more, so that field can be read where linger says
 that the object is."""
 import collections
+import contextlib
 import json
 import math
 import re
@@ -37,19 +38,16 @@ class Sites:
     """The app, and linger that follows it."""
 
     def __init__(self, lab, name, mode):
-        self.lab = lab
+        self.lab, self.started = lab, contextlib.ExitStack()
         environment = lab_module.clean_environment(lab_module.MODES[mode])
-        self.app = subprocess.Popen([str(lab.program(name))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self.app = self.started.enter_context(lab_module.running([lab.program(name)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment))
         assert self.app.stdout.readline() == f"ready {self.app.pid}\n"
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.app.kill()
-        self.app.wait()
-        self.app.stdin.close()
-        self.app.stdout.close()
+        self.started.close()
 
     def ask(self, line):
         self.app.stdin.write(line + "\n")
@@ -57,8 +55,8 @@ class Sites:
         return self.app.stdout.readline()
 
     def follow(self, *options):
-        linger = subprocess.Popen([str(self.lab.linger_program), "alloc", str(self.app.pid), "--json", "-top", "0", *options],
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        linger = self.started.enter_context(lab_module.running([self.lab.linger_program, "alloc", self.app.pid, "--json", "-top", "0", *options],
+                                                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         said = linger.stderr.readline()
         assert said.startswith(f"following {self.app.pid}"), said + linger.communicate()[1]
         return linger
