@@ -179,10 +179,10 @@ static void add_label(struct layout *layout, struct lg_table *table, const struc
                  state ? " (" : "", state ? state : "", state ? ")" : "")
         < 0)
         label = NULL;
-    lg_cell_name(table, row->type);
-    lg_cell_name(table, *row->assembly ? row->assembly : NULL);
+    lg_cell_text(table, row->type);
+    lg_cell_text(table, *row->assembly ? row->assembly : NULL);
     if (layout->holders)
-        lg_cell_name(table, row->held);
+        lg_cell_text(table, row->held);
     lg_cell_name(table, state);
     lg_cell_text(table, label);
 }
@@ -300,10 +300,10 @@ static void add_target(struct lg_table *table, const struct lg_picture_about *ab
     const struct lg_report_target *target = &about->target;
     lg_cell_name(table, target->kind);
     number_or_null(table, target->pid > 0, (uint64_t)target->pid);
-    lg_cell_name(table, target->path);
-    lg_cell_name(table, target->runtime);
-    lg_cell_name(table, target->provider);
-    lg_cell_name(table, target->taken);
+    lg_cell_text(table, target->path);
+    lg_cell_text(table, target->runtime);
+    lg_cell_text(table, target->provider);
+    lg_cell_text(table, target->taken);
     real_or_null(table, target->pause_ms >= 0, target->pause_ms);
     lg_cell_real(table, about->at);
     lg_cell_number(table, about->total.count);
