@@ -21,8 +21,9 @@ class Run(Sites):
     def __init__(self, lab, folder, *words, environment=(), is_app=True, **keywords):
         self.lab, self.folder = lab, folder
         environment = lab_module.clean_environment({"TMPDIR": str(folder), **dict(environment)})
-        self.linger = subprocess.Popen([str(lab.linger_program), "run", *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE, text=True, env=environment, **keywords)
+        self.started = contextlib.ExitStack()
+        self.linger = self.started.enter_context(lab_module.running([lab.linger_program, "run", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                                                    stderr=subprocess.PIPE, text=True, env=environment, **keywords))
         self.app = self.linger
         self.pid = int(self.linger.stdout.readline().split()[1]) if is_app else None
 
@@ -31,7 +32,6 @@ class Run(Sites):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         super().__exit__()
-        self.linger.stderr.close()
 
     def end(self, *lines):
         """Its exit status, and what it said on standard error."""
