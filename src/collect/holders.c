@@ -8,6 +8,7 @@
 #include "graph/marks.h"
 #include "util/cancel.h"
 #include "util/error.h"
+#include "util/fetch.h"
 #include "util/memory_left.h"
 #include "util/pages.h"
 
@@ -280,7 +281,7 @@ static void settle(struct search *search)
 }
 
 // Everything is all over memory: what will be looked at is asked for some objects ahead.
-static void look_ahead(const struct search *search, const struct batch *batch, uint32_t i)
+LG_FETCHES void look_ahead(const struct search *search, const struct batch *batch, uint32_t i)
 {
     enum { FAR = 24, NEAR = 12 };
     const struct lg_graph *forward = search->reach->graph->forward;

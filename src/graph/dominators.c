@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/cancel.h"
+#include "util/fetch.h"
 #include "util/memory_left.h"
 #include "util/pages.h"
 #include "util/parallel.h"
@@ -120,7 +121,7 @@ static bool keep_rest(struct work *work, struct frame row)
     return !advance(work, &row, limit) || lg_vec_push(&work->frames, row);
 }
 
-static void fetch_frames(const struct work *work)
+LG_FETCHES void fetch_frames(const struct work *work)
 {
     enum { NEAR = 2, NEXT = 4 };
     if (work->frames.len > NEXT)
@@ -320,7 +321,7 @@ static uint32_t lowest(struct link *links, uint32_t v)
 
 // Sources come from the last to the first. Where the ways up from those ahead begin is fetched, nearer
 // ones' next step, and the one behind.
-static inline void fetch_ways(const struct work *work, const struct link *links, uint32_t e)
+LG_FETCHES void fetch_ways(const struct work *work, const struct link *links, uint32_t e)
 {
     enum { FIRST = 36, SECOND = 24, THIRD = 12 };
     if (e < FIRST)

@@ -5,6 +5,7 @@
 
 #include "util/cancel.h"
 #include "util/error.h"
+#include "util/fetch.h"
 #include "util/memory_left.h"
 #include "util/pages.h"
 #include "util/parallel.h"
@@ -49,7 +50,7 @@ static void meet(struct level *level, size_t worker, lg_node node)
 }
 
 // What rows of nodes that come soon lie in is fetched, and of the next of them the bits.
-static inline void fetch(const struct level *level, uint32_t i)
+LG_FETCHES void fetch(const struct level *level, uint32_t i)
 {
     const struct lg_graph *graph = level->graph;
     if (i + 2 * AHEAD < level->now_count)
