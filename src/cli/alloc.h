@@ -4,6 +4,8 @@
 //     alloc_trace.c     events to samples and methods; files; the window of the freeze     ├─►
 //     lg_alloc_run alloc_sites.c     samples against the frozen heap and its graph; sums by site ◄─┘
 //     alloc_frames.c    code addresses to names
+//     handles_alloc.c   handles against the handle table of the frozen process, by site
+//     handles_kept.c    which objects have their numbers
 //     alloc_report.c    tables and lines          alloc_export.c    flame graphs
 //     alloc_tree.c      the tree of calls         alloc_pprof.c     pprof
 #ifndef LG_CLI_ALLOC_H
@@ -17,6 +19,7 @@
 #include "cli/support.h"
 #include "collect/allocations.h"
 #include "collect/code_seen.h"
+#include "collect/handles_seen.h"
 #include "collect/routes.h"
 #include "diag/diag.h"
 #include "diag/port.h"
@@ -47,6 +50,7 @@ struct lg_alloc_query {
 struct lg_alloc_run {
     struct lg_allocations samples;
     struct lg_codes codes;
+    struct lg_handles_seen *handles; // They are what is followed; NULL: allocations are.
     struct lg_nettrace *trace;
     struct lg_new_file *raw; // A copy of the stream goes there; NULL: nowhere.
     struct lg_port *port;    // The process waits there until it is followed; NULL: it runs already.
@@ -151,6 +155,17 @@ void lg_alloc_cell_made(struct lg_table *table, const struct lg_alloc_site *sums
 LG_MUST_CHECK struct lg_error *lg_alloc_tree(const struct lg_alloc_query *query,
                                              const struct lg_alloc_sites *sites, bool is_alive,
                                              struct lg_report *report);
+void lg_alloc_cell_frames(struct lg_table *table, const struct lg_alloc_sites *sites,
+                          const struct lg_alloc_site *site);
+void lg_alloc_add_frames(struct lg_report *report, const struct lg_alloc_sites *sites,
+                         const struct lg_alloc_site *site);
+// By handle: the living object that has its number in it, or LG_NO_NODE. `handles` by address.
+LG_MUST_CHECK struct lg_error *lg_handles_keepers(struct lg_session *session,
+                                                  const struct lg_handle *handles, size_t count,
+                                                  lg_node *ret);
+// What is left of `run->handles`, against the handle table of the copy.
+LG_MUST_CHECK struct lg_error *lg_handles_report(struct lg_session *session, struct lg_alloc_run *run,
+                                                 const struct lg_args *args, struct lg_report **ret);
 // By its name: .folded, .speedscope.json, .pb.gz; .nettrace is written while it comes.
 bool lg_alloc_can_export(const char *path);
 LG_MUST_CHECK struct lg_error *lg_alloc_export(struct lg_session *session, struct lg_alloc_run *run,

@@ -21,7 +21,8 @@ struct follow {
     struct lg_alloc_run *run;
     struct lg_diag *diag;
     struct lg_diag_session session;
-    uint64_t asked_at, answered_at; // CLOCK_MONOTONIC, around the begin of the session
+    const struct lg_target_options *options; // of the copies
+    uint64_t asked_at, answered_at;          // CLOCK_MONOTONIC, around the begin of the session
 };
 
 static uint64_t now(clockid_t clock)
@@ -68,20 +69,32 @@ static enum lg_thread_sort thread_sort(void *data, uint64_t thread)
 // ---- the session ----
 
 // A runtime that can filter events has AllocationSampled too: both are .NET 10's.
+static struct lg_diag_provider sampled(void)
+{
+    return (struct lg_diag_provider){ .name = LG_DIAG_RUNTIME,
+                                      .keywords = LG_ALLOC_KEYWORDS | LG_ALLOC_KEYWORD_SAMPLED,
+                                      .level = LG_DIAG_INFO,
+                                      .events = lg_alloc_events,
+                                      .event_count = lg_alloc_event_count };
+}
+
+static struct lg_diag_provider handles(void)
+{
+    return (struct lg_diag_provider){ .name = LG_DIAG_RUNTIME,
+                                      .keywords = LG_HANDLE_KEYWORDS,
+                                      .level = LG_DIAG_INFO,
+                                      .events = lg_handle_events,
+                                      .event_count = lg_handle_event_count };
+}
+
 static struct lg_error *begin(struct follow *follow, uint32_t buffer_mb)
 {
-    const struct lg_diag_provider sampled = {
-        .name = LG_DIAG_RUNTIME,
-        .keywords = LG_ALLOC_KEYWORDS | LG_ALLOC_KEYWORD_SAMPLED,
-        .level = LG_DIAG_INFO,
-        .events = lg_alloc_events,
-        .event_count = lg_alloc_event_count,
-    };
     const struct lg_diag_provider ticks = { .name = LG_DIAG_RUNTIME,
                                             .keywords = LG_ALLOC_KEYWORDS,
                                             .level = LG_DIAG_VERBOSE };
-    const struct lg_diag_request request = { .providers = &sampled,
-                                             .unfiltered = &ticks,
+    const struct lg_diag_provider provider = follow->run->handles ? handles() : sampled();
+    const struct lg_diag_request request = { .providers = &provider,
+                                             .unfiltered = follow->run->handles ? NULL : &ticks,
                                              .provider_count = 1,
                                              .buffer_mb = buffer_mb,
                                              .rundown = LG_DIAG_RUNDOWN_ALL,
@@ -175,20 +188,25 @@ static void *keep_reading(void *data)
     return NULL;
 }
 
-// The graph of a copy. Any of these may take another one.
+// The graph of a copy, or its handles alone. Any of these may take another one.
 static struct lg_error *look(struct lg_session *session, const char *spec,
-                             const struct lg_target_options *options)
+                             const struct lg_target_options *options, bool is_whole)
 {
     const struct lg_retention *retention;
+    const struct lg_handle *all;
+    size_t count;
     struct lg_error *err = lg_session_open(session, spec, options);
+    if (!err && !is_whole)
+        return lg_clr_handles(lg_session_clr(session), &all, &count);
     return err ? err : lg_session_retention(session, &retention);
 }
 
 // When the last copy was made, by the clock of the events. It is CLOCK_MONOTONIC, unless the process has
 // a time namespace of its own: then they differ by a constant, known as exactly as the begin of the
 // session is.
-static void set_window(struct follow *follow, const struct lg_target *target)
+static struct lg_error *set_window(struct follow *follow, struct lg_session *session)
 {
+    const struct lg_target *target = lg_session_target(session);
     const struct lg_nettrace_facts *facts = lg_nettrace_facts(follow->run->trace);
     uint64_t at = target->stopped_at, pause = (uint64_t)(target->pause_ms * 1e6), unsure = MARGIN_NS;
     uint64_t scale = facts->frequency ? facts->frequency : 1000000000;
@@ -200,24 +218,43 @@ static void set_window(struct follow *follow, const struct lg_target *target)
     double ticks = (double)scale / 1e9;
     lg_allocations_set_window(&follow->run->samples, (uint64_t)((double)(at - unsure) * ticks),
                               (uint64_t)((double)(at + pause + unsure) * ticks));
+    if (follow->run->handles) {
+        follow->run->handles->window_start = follow->run->samples.window_start;
+        follow->run->handles->window_end = follow->run->samples.window_end;
+    }
+    follow->run->is_frozen = true;
+    return NULL;
 }
 
+// Which handles there are already. Whichever of them was made since the session began counts as one of
+// them, too.
+static struct lg_error *take_old_handles(struct follow *follow, struct lg_session *session)
+{
+    const struct lg_handle *all;
+    size_t count;
+    struct lg_error *err = lg_clr_handles(lg_session_clr(session), &all, &count);
+    for (size_t i = 0; i < count && !err; i++)
+        err = lg_handles_seen_before(follow->run->handles, all[i].address);
+    return err;
+}
+
+// Looks at a copy and does `then` before the events that came meanwhile are read.
 static struct lg_error *freeze(struct follow *follow, struct lg_session *session, const char *spec,
-                               const struct lg_target_options *options)
+                               struct lg_error *(*then)(struct follow *, struct lg_session *))
 {
     struct keeper keeper = { .follow = follow };
     pthread_t thread;
     if (pthread_create(&thread, NULL, keep_reading, &keeper) != 0)
         return lg_error_new(LG_ERR_OS, "cannot start a thread");
-    struct lg_error *err = look(session, spec, options);
+    struct lg_error *err = look(session, spec, follow->options, then == set_window);
     keeper.is_enough = true;
     pthread_join(thread, NULL);
     if (!err)
-        set_window(follow, lg_session_target(session));
+        err = then(follow, session);
     struct lg_error *unread =
         keeper.err ? keeper.err : lg_alloc_take(follow->run, keeper.bytes.at, keeper.bytes.len);
     lg_vec_free(&keeper.bytes);
-    follow->run->is_frozen = !err && !unread;
+    follow->run->is_frozen &= !err && !unread;
     if (!err)
         return unread;
     lg_error_free(unread);
@@ -279,7 +316,7 @@ static struct lg_error *follow_all(struct follow *follow, struct lg_session *ses
         run->why_not = "the process, or somebody else, ended the session: what happened to the objects "
                        "since is not known";
     else
-        err = excuse_end(follow, freeze(follow, session, spec, &query->target));
+        err = excuse_end(follow, freeze(follow, session, spec, set_window));
     if (!err)
         err = read_rest(follow);
     return err ? err : finish(follow);
@@ -288,7 +325,9 @@ static struct lg_error *follow_all(struct follow *follow, struct lg_session *ses
 struct lg_error *lg_alloc_live(struct lg_alloc_run *run, struct lg_session *session, const char *spec,
                                const struct lg_alloc_query *query)
 {
-    struct follow follow = { .run = run, .session = { .fd = -1, .stop_fd = -1 } };
+    struct follow follow = { .run = run,
+                             .options = &query->target,
+                             .session = { .fd = -1, .stop_fd = -1 } };
     char pid[16];
     run->samples.thread_sort = thread_sort;
     run->samples.data = run;
@@ -302,6 +341,8 @@ struct lg_error *lg_alloc_live(struct lg_alloc_run *run, struct lg_session *sess
         err = begin(&follow, (uint32_t)query->buffer_mb);
     if (!err && run->port)
         lg_port_let_go(run->port);
+    if (!err && run->handles && !run->port)
+        err = freeze(&follow, session, pid, take_old_handles);
     if (!err && !run->port)
         fprintf(stderr, "following %s; %s\n", pid,
                 query->for_ms ? "Ctrl-C ends it early" : "Ctrl-C ends it");

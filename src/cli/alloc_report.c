@@ -51,8 +51,8 @@ static void cell_estimate(struct lg_table *table, double estimate, double varian
     lg_cell_number(table, (uint64_t)(high + 0.5));
 }
 
-static void cell_frames(struct lg_table *table, const struct lg_alloc_sites *sites,
-                        const struct lg_alloc_site *site)
+void lg_alloc_cell_frames(struct lg_table *table, const struct lg_alloc_sites *sites,
+                          const struct lg_alloc_site *site)
 {
     struct lg_table *frames = lg_cell_table(table, &frame_spec);
     for (uint32_t i = 0; i < site->stack_count; i++) {
@@ -136,12 +136,12 @@ static void add_row(struct lg_table *table, const struct lg_alloc_run *run,
     lg_cell_text(table, site->type);
     lg_cell_text(table, site->method);
     lg_cell_text(table, site->holder);
-    cell_frames(table, sites, site);
+    lg_alloc_cell_frames(table, sites, site);
     lg_cell_text(table, what(site, query->by));
 }
 
-static void add_frames(struct lg_report *report, const struct lg_alloc_sites *sites,
-                       const struct lg_alloc_site *site)
+void lg_alloc_add_frames(struct lg_report *report, const struct lg_alloc_sites *sites,
+                         const struct lg_alloc_site *site)
 {
     enum { SHOWN = 12 };
     for (uint32_t i = 0; i < site->stack_count && i < SHOWN; i++) {
@@ -192,7 +192,7 @@ static void add_site(struct lg_report *report, const struct lg_alloc_run *run,
                      const struct lg_alloc_site *site)
 {
     add_figures(report, site, query->all, lg_alloc_knows(run));
-    add_frames(report, sites, site);
+    lg_alloc_add_frames(report, sites, site);
     if (site->holder)
         lg_report_line(report, "    held by %s", site->holder);
     lg_report_line(report, "%s", "");

@@ -7,6 +7,8 @@ static struct lg_error *take_event(void *data, const struct lg_event *event)
 {
     struct lg_alloc_run *run = data;
     struct lg_error *err = lg_codes_event(&run->codes, event);
+    if (!err && run->handles)
+        return lg_handles_seen_event(run->handles, &run->samples, event);
     return err ? err : lg_allocations_event(&run->samples, event);
 }
 
@@ -14,13 +16,18 @@ static void take_loss(void *data, const struct lg_event_loss *loss)
 {
     struct lg_alloc_run *run = data;
     lg_codes_lost(&run->codes, loss);
-    lg_allocations_lost(&run->samples, loss);
+    if (run->handles)
+        lg_handles_seen_lost(run->handles, loss);
+    else
+        lg_allocations_lost(&run->samples, loss);
 }
 
 struct lg_error *lg_alloc_trace_new(struct lg_alloc_run *run)
 {
     struct lg_event_handler handler = { run, take_event, take_loss };
     run->samples.window_start = run->samples.window_end = UINT64_MAX;
+    if (run->handles)
+        run->handles->window_start = run->handles->window_end = UINT64_MAX;
     lg_nettrace_free(run->trace);
     run->trace = NULL;
     return lg_nettrace_new(&handler, LG_NETTRACE_IN_ORDER, &run->trace);

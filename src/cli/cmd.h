@@ -22,6 +22,7 @@ extern const struct lg_command lg_cmd_gchandles;
 extern const struct lg_command lg_cmd_gcheapstat;
 extern const struct lg_command lg_cmd_gcroot;
 extern const struct lg_command lg_cmd_gcs;
+extern const struct lg_command lg_cmd_handles_alloc;
 extern const struct lg_command lg_cmd_help;
 extern const struct lg_command lg_cmd_modules;
 extern const struct lg_command lg_cmd_limits;

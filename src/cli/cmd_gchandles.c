@@ -135,7 +135,7 @@ static bool is_kind_name(const char *text, const char *name)
     return !*text && !*name;
 }
 
-static struct lg_error *parse_kind(const char *text, int *ret)
+struct lg_error *lg_handle_kind_parse(const char *text, int *ret)
 {
     *ret = -1;
     for (size_t i = 0; text && i < KINDS; i++) {
@@ -181,7 +181,7 @@ static struct lg_error *check_args(const struct lg_args *args)
 {
     int kind;
     struct lg_error *err = lg_args_expect(args, 0, 0);
-    return err ? err : parse_kind(lg_args_text(args, "type"), &kind);
+    return err ? err : lg_handle_kind_parse(lg_args_text(args, "type"), &kind);
 }
 
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
@@ -191,7 +191,7 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     const char *wanted = lg_args_text(args, "type");
     struct lg_error *err = lg_args_expect(args, 0, 0);
     if (!err)
-        err = parse_kind(wanted, &kind);
+        err = lg_handle_kind_parse(wanted, &kind);
     const struct lg_handle *handles;
     size_t count;
     struct lg_clr *clr = lg_session_clr(session);

@@ -81,4 +81,7 @@ LG_MUST_CHECK struct lg_error *lg_report_types(struct lg_report *report, struct 
                                                const struct lg_stats_options *options,
                                                struct lg_stats_total *total_ret);
 
+// What a command line calls a kind; NULL is -1. (cmd_gchandles.c)
+LG_MUST_CHECK struct lg_error *lg_handle_kind_parse(const char *text, int *ret);
+
 #endif

@@ -49,15 +49,16 @@ static const char *keep_name(struct lg_allocations *all, struct lg_reader name)
     return lg_arena_copy(&all->names, text, strlen(text));
 }
 
-// Finds or adds the origin; UINT32_MAX: out of memory, or there are too many.
-static uint32_t find_origin(struct lg_allocations *all, const struct lg_event *event, uint64_t mt,
-                            struct lg_reader name)
+uint32_t lg_allocations_origin(struct lg_allocations *all, const struct lg_event *event, uint64_t mt,
+                               struct lg_reader name)
 {
     uint32_t i;
     uint64_t key = hash_of(event, mt);
     while (lg_map_get(&all->by_key, key, &i)) {
-        if (is_origin(all, &all->origins.at[i], event, mt))
+        if (is_origin(all, &all->origins.at[i], event, mt)) {
+            all->origins.at[i].last = event->time;
             return i;
+        }
         key++;
     }
     struct lg_alloc_origin origin = {
@@ -65,6 +66,7 @@ static uint32_t find_origin(struct lg_allocations *all, const struct lg_event *e
         .stack = (uint32_t)all->ips.len,
         .stack_count = (uint32_t)(event->stack_count < STACK_MAX ? event->stack_count : STACK_MAX),
         .first = event->time,
+        .last = event->time,
         .type = keep_name(all, name),
     };
     if (!origin.type || all->ips.len + origin.stack_count > IPS_MAX)
@@ -82,7 +84,7 @@ static struct lg_error *add_sample(struct lg_allocations *all, const struct lg_e
 {
     all->samples++;
     sample.time = event->time;
-    sample.origin = find_origin(all, event, mt, name);
+    sample.origin = lg_allocations_origin(all, event, mt, name);
     if (sample.origin == UINT32_MAX || all->live.len >= LIVE_MAX) {
         all->dropped_origins++;
         return NULL;
@@ -97,7 +99,6 @@ static struct lg_error *add_sample(struct lg_allocations *all, const struct lg_e
         origin->unsized++;
         origin->bytes += (double)sample.amount;
     }
-    origin->last = event->time;
     if (all->foreground) { // Threads stand still then: it is out of place.
         all->dropped_confused++;
         return NULL;

@@ -104,6 +104,11 @@ double lg_allocations_tick_share(uint64_t size, uint64_t amount);
 void lg_allocations_finish(struct lg_allocations *all);
 void lg_allocations_deinit(struct lg_allocations *all);
 
+// The origin, found or added, of an event whose type is `mt`, and is called `name` (UTF-16); UINT32_MAX:
+// out of memory, or there are too many.
+uint32_t lg_allocations_origin(struct lg_allocations *all, const struct lg_event *event, uint64_t mt,
+                               struct lg_reader name);
+
 // ---- for gc_follow.c ----
 LG_MUST_CHECK struct lg_error *lg_allocations_gc_event(struct lg_allocations *all,
                                                        const struct lg_event *event);
