@@ -277,7 +277,9 @@ static const struct lg_option options[] = {
 
 static const char details[] =
     "Objects, their types and references, roots with their names, the histogram and what retains\n"
-    "most, in one file. Commands take it for a target, and answer as they would have then, as far\n"
+    "most, in one file; also stacks with the references of their frames, finalization queues,\n"
+    "domains, whose the resident memory is (vadump), bounds and GC settings (limits). Commands take it "
+    "for a target, and answer as they would have then, as far\n"
     "as it goes: 'linger dumpheap FILE -stat'. Without --contents it holds no values of fields and\n"
     "no strings; names of types, fields, statics and modules it does hold. docs/format-snapshot.md\n"
     "is the format; 'info' tells what is in a file.\n"

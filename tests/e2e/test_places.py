@@ -235,6 +235,24 @@ def test_a_container_without_a_shell(lab, image, options):
         is_untouched(app.pid)
 
 
+@pytest.mark.parametrize("user", [[], ["--user", str(NOBODY)]], ids=["root", "no root"])
+def test_the_socket_of_a_container_is_found_from_outside(lab, image, user):
+    """It lies in the container's /tmp, named after the number that the process has there: nothing of that is ours."""
+    with Container(image, "--read-only", "--tmp", *user) as app:
+        assert not list(pathlib.Path("/tmp").glob(f"dotnet-diagnostic-{app.pid}-*"))
+        collected = lab.linger("dumpheap", app.pid, "-stat", "--gc", "--json").reports()[0]
+        assert collected["target"]["gc_ms"] > 0 and [t["pid"] for t in collected["targets"]] == [app.pid] * 2
+        assert lab.linger("gcs", app.pid, "-for", "100ms", "--json").reports()[0]["target"]["pid"] == app.pid
+        assert lab.linger("alloc", app.pid, "-for", "100ms", "--json").reports()[0]["target"]["pid"] == app.pid
+        is_untouched(app.pid)
+
+
+def test_a_container_without_room_for_a_socket(lab, image):
+    with Container(image, "--read-only") as app:
+        for command in (["dumpheap", app.pid, "--gc"], ["gcs", app.pid, "-for", "100ms"], ["alloc", app.pid, "-for", "100ms"]):
+            complaint(lab.linger(*command, status=None), 3, r"it has no diagnostics socket")
+
+
 def test_the_dac_of_a_container_is_its_own(lab, image):
     """Its threads have numbers of the container: 1, and not the PID outside."""
     with Container(image, "--read-only") as app:
