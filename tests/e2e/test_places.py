@@ -239,7 +239,8 @@ def test_a_container_without_a_shell(lab, image, options):
 def test_the_socket_of_a_container_is_found_from_outside(lab, image, user):
     """It lies in the container's /tmp, named after the number that the process has there: nothing of that is ours."""
     with Container(image, "--read-only", "--tmp", *user) as app:
-        assert not list(pathlib.Path("/tmp").glob(f"dotnet-diagnostic-{app.pid}-*"))
+        start = pathlib.Path(f"/proc/{app.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+        assert not pathlib.Path("/tmp", f"dotnet-diagnostic-{app.pid}-{start}-socket").exists()
         collected = lab.linger("dumpheap", app.pid, "-stat", "--gc", "--json").reports()[0]
         assert collected["target"]["gc_ms"] > 0 and [t["pid"] for t in collected["targets"]] == [app.pid] * 2
         assert lab.linger("gcs", app.pid, "-for", "100ms", "--json").reports()[0]["target"]["pid"] == app.pid
