@@ -5,10 +5,15 @@ the number of its site in its first field. Afterwards nothing moves any more, so
 that the object is."""
 import collections
 import contextlib
+import ctypes
+import errno
 import json
 import math
+import os
 import re
 import signal
+import socket
+import stat
 import subprocess
 
 import pytest
@@ -77,7 +82,7 @@ def end(linger):
 
 
 FACTS = ["samples", "tracked", "confirmed", "alive", "gcs", "background_gcs", "became_blocking", "moved", "lost_events", "dropped_lost",
-         "dropped_confused", "dropped_background", "dropped_window", "unplaced", "frames", "unknown_frames"]
+         "missing_gcs", "dropped_missing", "dropped_confused", "dropped_background", "dropped_window", "unplaced", "frames", "unknown_frames"]
 
 
 def facts(report):
@@ -153,6 +158,62 @@ def test_a_target_that_ends_tells_what_was_made_and_no_survivors(lab):
         assert report["ended_by"] == "the end of the session" and report["survivors"] == []
         assert any("which objects are alive is unknown" in sentence for sentence in report["incomplete"])
         assert all(row["survivors"] is None for row in report["sites"])
+
+
+@pytest.mark.parametrize("name", ["Sites", "Sites@8"])
+def test_lost_events_cost_samples_and_never_make_a_wrong_site(lab, name):
+    with Sites(lab, name, "workstation") as sites:
+        linger = sites.follow("-all", "-buffer", "1")
+        try:
+            linger.send_signal(signal.SIGSTOP)
+            assert lab_module.wait_until(lambda: lab_module.process_state(linger.pid) == "T", 60)
+            assert sites.ask("leak 24") == "leaked\n"  # Some 5 MB of events: four times what there is room for.
+            linger.send_signal(signal.SIGCONT)
+            assert sites.ask("leak 4") == "leaked\n"
+            report = end(linger)
+        finally:
+            linger.kill()
+        assert report["lost_events"] > 0, facts(report)
+        assert any("events were lost" in sentence for sentence in report["incomplete"])
+        assert report["confirmed"] <= report["tracked"] <= report["samples"], facts(report)
+        check_planted(sites, report)
+
+
+def shut_down_stream(pid):
+    """Ends the connection of a process, as if its other end had: through copies of its descriptors. Whether it has one."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(pid)
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            fd = libc.syscall(438, pidfd, int(name), 0)  # pidfd_getfd
+            if fd < 0:
+                assert ctypes.get_errno() == errno.EBADF, os.strerror(ctypes.get_errno())  # It was there for a moment.
+                continue
+            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+                os.close(fd)
+                continue
+            with socket.socket(fileno=fd) as stream:
+                stream.shutdown(socket.SHUT_RDWR)
+                return True
+        return False
+    finally:
+        os.close(pidfd)
+
+
+def test_a_session_that_is_cut_has_no_survivors(lab):
+    with Sites(lab, "Sites", "workstation") as sites:
+        linger = sites.follow()
+        try:
+            assert sites.ask("leak 2") == "leaked\n"
+            assert shut_down_stream(linger.pid)
+            out, err = linger.communicate(timeout=300)
+        finally:
+            linger.kill()
+        assert linger.returncode == 0, err
+        report = json.loads(out)
+        validate(report)
+        assert report["ended_by"] == "the end of the session" and report["survivors"] == []
+        assert any("which objects are alive is unknown" in sentence for sentence in report["incomplete"])
 
 
 def alloc(lab, file, *options):
