@@ -44,6 +44,7 @@ struct lg_alloc_query {
     uint64_t until_rss, max_bytes; // 0: no bound
     uint64_t buffer_mb;
     struct lg_target_options target; // how it is looked at in the end
+    bool looks;                      // for the memory picture of a snapshot
 };
 
 // What was told, and by whom.
@@ -122,11 +123,18 @@ struct lg_alloc_survivor {
     uint64_t address, size;
     uint32_t site;
 };
+// A survivor of whatever type, and the stack that made it.
+struct lg_alloc_kept {
+    uint64_t address;
+    double share;
+    uint32_t stack, count, own; // `own`: of these tell the site
+};
 struct lg_alloc_sites {
     struct lg_alloc_names names;
     LG_VEC(struct lg_alloc_site) all; // The most surviving bytes first; with -all the most made.
     LG_VEC(uint32_t) stacks;
     LG_VEC(struct lg_alloc_survivor) survivors;
+    LG_VEC(struct lg_alloc_kept) kept;
     uint64_t tracked, confirmed, alive, own_noise;
     uint64_t unresolved, frames;
     struct lg_routes *routes;
@@ -148,6 +156,7 @@ LG_MUST_CHECK struct lg_error *lg_alloc_report(const struct lg_alloc_run *run,
                                                const struct lg_alloc_query *query,
                                                const struct lg_alloc_sites *sites,
                                                struct lg_report *report);
+void lg_alloc_frame_line(struct lg_report *report, const struct lg_alloc_frame *frame);
 // The cells from `bytes` to `survivors`, null if that is not known, then `samples` to `made_bytes`.
 void lg_alloc_cell_living(struct lg_table *table, const struct lg_alloc_site *sums, bool is_known);
 void lg_alloc_cell_made(struct lg_table *table, const struct lg_alloc_site *sums);
@@ -166,10 +175,14 @@ LG_MUST_CHECK struct lg_error *lg_handles_keepers(struct lg_session *session,
 // What is left of `run->handles`, against the handle table of the copy.
 LG_MUST_CHECK struct lg_error *lg_handles_report(struct lg_session *session, struct lg_alloc_run *run,
                                                  const struct lg_args *args, struct lg_report **ret);
-// By its name: .folded, .speedscope.json, .pb.gz; .nettrace is written while it comes.
+// By its name: .folded, .speedscope.json, .pb.gz, .snap; .nettrace is written while it comes.
 bool lg_alloc_can_export(const char *path);
+bool lg_alloc_is_snapshot(const char *path); // .snap: of the copy in which survivors were found
 LG_MUST_CHECK struct lg_error *lg_alloc_export(struct lg_session *session, struct lg_alloc_run *run,
                                                const struct lg_alloc_query *query, const char *path);
+// Has the session keep where the survivors were made, as long as it has this copy of the process.
+LG_MUST_CHECK struct lg_error *lg_alloc_keep(struct lg_session *session, const struct lg_alloc_run *run,
+                                             const struct lg_alloc_sites *sites);
 // Sites by whole stacks, dead or alive.
 LG_MUST_CHECK struct lg_error *lg_alloc_pprof(const struct lg_alloc_run *run,
                                               const struct lg_alloc_sites *sites, const char *path);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/alloc.h"
+#include "cli/take.h"
 
 static bool ends(const char *path, const char *with)
 {
@@ -15,7 +16,12 @@ static bool ends(const char *path, const char *with)
 bool lg_alloc_can_export(const char *path)
 {
     return ends(path, ".folded") || ends(path, ".speedscope.json") || ends(path, ".pb.gz")
-           || ends(path, ".nettrace");
+           || ends(path, ".nettrace") || lg_alloc_is_snapshot(path);
+}
+
+bool lg_alloc_is_snapshot(const char *path)
+{
+    return ends(path, ".snap");
 }
 
 static double weight_of(const struct lg_alloc_run *run, const struct lg_alloc_query *query,
@@ -135,6 +141,16 @@ static struct lg_error *write_text(const struct lg_alloc_run *run, const struct 
     return ferror(out->file) ? lg_error_os(errno, "writing '%s'", path) : lg_new_file_finish(out);
 }
 
+static struct lg_error *write_snapshot(struct lg_session *session, const struct lg_alloc_run *run,
+                                       const char *path)
+{
+    struct lg_snapshot_figures figures;
+    if (!lg_alloc_knows(run))
+        return lg_error_new(LG_ERR_UNSUPPORTED, "there is nothing to write a snapshot of: %s",
+                            run->why_not ? run->why_not : "a file has no memory");
+    return lg_take_snapshot(session, path, &figures);
+}
+
 struct lg_error *lg_alloc_export(struct lg_session *session, struct lg_alloc_run *run,
                                  const struct lg_alloc_query *query, const char *path)
 {
@@ -145,6 +161,8 @@ struct lg_error *lg_alloc_export(struct lg_session *session, struct lg_alloc_run
     stacks.all |= is_pprof; // It has both.
     if (ends(path, ".nettrace"))
         return NULL; // It was written as it came.
+    if (lg_alloc_is_snapshot(path))
+        return write_snapshot(session, run, path);
     struct lg_error *err = lg_alloc_sites_find(session, run, &stacks, &sites);
     if (!err)
         err = is_pprof ? lg_alloc_pprof(run, &sites, path) : write_text(run, query, &sites, path);

@@ -332,6 +332,8 @@ struct lg_error *lg_alloc_live(struct lg_alloc_run *run, struct lg_session *sess
     run->samples.thread_sort = thread_sort;
     run->samples.data = run;
     struct lg_error *err = lg_target_resolve(spec, &run->pid);
+    if (!err && query->looks)
+        err = lg_session_look(session);
     snprintf(pid, sizeof(pid), "%d", run->pid);
     if (!err)
         err = lg_diag_open(run->pid, &follow.diag);

@@ -140,18 +140,23 @@ static void add_row(struct lg_table *table, const struct lg_alloc_run *run,
     lg_cell_text(table, what(site, query->by));
 }
 
+void lg_alloc_frame_line(struct lg_report *report, const struct lg_alloc_frame *frame)
+{
+    char place[512];
+    const char *where = lg_alloc_place(frame, place, sizeof(place));
+    lg_report_line(report, "    at %s%s%s%s%s%s%s", frame->method ? frame->method : "(unknown code)",
+                   frame->source.file ? "" : where, frame->module ? " (" : "",
+                   frame->module ? frame->module : "", frame->module ? ")" : "",
+                   frame->source.file ? " in " : "", frame->source.file ? where : "");
+}
+
 void lg_alloc_add_frames(struct lg_report *report, const struct lg_alloc_sites *sites,
                          const struct lg_alloc_site *site)
 {
     enum { SHOWN = 12 };
     for (uint32_t i = 0; i < site->stack_count && i < SHOWN; i++) {
         const struct lg_alloc_frame *frame = &sites->names.frames.at[sites->stacks.at[site->stack + i]];
-        char place[512];
-        const char *where = lg_alloc_place(frame, place, sizeof(place));
-        lg_report_line(report, "    at %s%s%s%s%s%s%s", frame->method ? frame->method : "(unknown code)",
-                       frame->source.file ? "" : where, frame->module ? " (" : "",
-                       frame->module ? frame->module : "", frame->module ? ")" : "",
-                       frame->source.file ? " in " : "", frame->source.file ? where : "");
+        lg_alloc_frame_line(report, frame);
     }
     if (site->stack_count > SHOWN)
         lg_report_line(report, "    and %u more", site->stack_count - SHOWN);

@@ -283,8 +283,13 @@ static struct lg_error *add_survivors(struct grouping *g, const struct survivors
     for (size_t i = 0; i < survivors->all.len && !err; i++) {
         const struct survivor *survivor = &survivors->all.at[i];
         const struct lg_alloc_sample *sample = &g->run->samples.live.at[survivor->sample];
+        const struct stack *stack = &g->stacks[sample->origin];
+        const struct lg_alloc_kept kept = { sample->address, sample->share, stack->start, stack->count,
+                                            stack->own };
         uint32_t at;
-        if (g->stacks[sample->origin].is_noise || !is_wanted(g, sample->origin))
+        if (!lg_vec_push(&g->sites->kept, kept))
+            err = &lg_no_memory;
+        if (err || stack->is_noise || !is_wanted(g, sample->origin))
             continue;
         const char *holder =
             survivor->line == UINT32_MAX ? NULL : g->sites->routes->lines.all.at[survivor->line];
@@ -395,6 +400,7 @@ void lg_alloc_sites_deinit(struct lg_alloc_sites *sites)
     lg_vec_free(&sites->all);
     lg_vec_free(&sites->stacks);
     lg_vec_free(&sites->survivors);
+    lg_vec_free(&sites->kept);
     lg_routes_free(sites->routes);
 }
 

@@ -302,7 +302,7 @@ static bool push_children(const struct tree *tree, const struct row *row, struct
     for (uint32_t at = tree->nodes.at[row->last].child; at && ok; at = tree->nodes.at[at].next) {
         const struct lg_alloc_site *sums = &tree->nodes.at[at].sums;
         if (weight(tree, sums) >= least) {
-            ok = lg_top_offer(&top, (uint64_t)weight(tree, sums), at);
+            ok = lg_top_offer(&top, (uint64_t)(weight(tree, sums) + 0.5), at);
         } else {
             add_sums(&smaller.sums, sums);
             smaller.smaller++;

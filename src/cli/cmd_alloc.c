@@ -22,6 +22,7 @@ struct lg_error *lg_alloc_query_parse(const struct lg_args *args, bool is_comman
         .until_rss = lg_args_number(args, "until-rss", 0),
         .max_bytes = lg_args_number(args, "max-bytes", 0),
         .buffer_mb = lg_args_number(args, "buffer", BUFFER_MB),
+        .looks = out && lg_alloc_is_snapshot(out),
     };
     if (!is_command)
         ret->target = lg_target_options_parse(args);
@@ -47,9 +48,10 @@ struct lg_error *lg_alloc_query_parse(const struct lg_args *args, bool is_comman
     if (ret->buffer_mb == 0 || ret->buffer_mb > BUFFER_MB_MAX)
         return lg_error_new(LG_ERR_USAGE, "-buffer is a number of MiB between 1 and %d", BUFFER_MB_MAX);
     if (out && !is_command && !lg_alloc_can_export(out))
-        return lg_error_new(
-            LG_ERR_USAGE,
-            "'-o %s': expected a name that ends in .folded, .speedscope.json, .pb.gz or .nettrace", out);
+        return lg_error_new(LG_ERR_USAGE,
+                            "'-o %s': expected a name that ends in .folded, .speedscope.json, .pb.gz, "
+                            ".snap or .nettrace",
+                            out);
     return NULL;
 }
 
@@ -110,9 +112,9 @@ static struct lg_error *record(struct lg_session *session, const struct lg_args 
     bool is_file = pid == 0 && is_trace(spec);
     if (pid == 0 && query->target.collect)
         return lg_error_new(LG_ERR_USAGE, "--gc: '%s' is no running process", spec);
-    if (is_file && keeps_events(out))
+    if (is_file && out && (keeps_events(out) || lg_alloc_is_snapshot(out)))
         return lg_error_new(
-            LG_ERR_USAGE, "'-o %s': events are written of a process; '%s' is a file of them", out, spec);
+            LG_ERR_USAGE, "'-o %s': that is written of a process; '%s' is a file of events", out, spec);
     if (is_file)
         return lg_alloc_file(run, spec);
     if (pid == 0)
@@ -129,6 +131,8 @@ struct lg_error *lg_alloc_make_report(struct lg_session *session, const struct l
     struct lg_error *err = report ? lg_alloc_sites_find(session, run, query, &sites) : &lg_no_memory;
     if (!err)
         err = lg_alloc_report(run, query, &sites, report);
+    if (!err && lg_alloc_knows(run))
+        err = lg_alloc_keep(session, run, &sites);
     const char *out = lg_args_text(args, "o");
     if (!err && out && lg_alloc_can_export(out))
         err = lg_alloc_export(session, run, query, out);
@@ -167,7 +171,7 @@ const struct lg_option lg_alloc_options[] = {
     { "all", LG_OPT_FLAG, NULL, "what died, too: the sites that made the most" },
     { "buffer", LG_OPT_NUMBER, "MB", "most memory that events may take in the target (default 64)" },
     { "o", LG_OPT_TEXT, "FILE",
-      "also write .folded, .speedscope.json, .pb.gz, or all events (.nettrace)" },
+      "also write .folded, .speedscope.json, .pb.gz, .snap, or all events (.nettrace)" },
     { 0 },
 };
 

@@ -1,6 +1,7 @@
 // `dumpobj`: what one object is made of.
 #include <inttypes.h>
 
+#include "cli/allocated.h"
 #include "cli/cmd.h"
 #include "cli/dumpobj.h"
 #include "cli/values.h"
@@ -106,6 +107,8 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
     view.no_fields = lg_args_has(args, "nofields");
     add_facts(&view, &object);
     err = lg_view_object(&view, &object);
+    if (!err)
+        err = lg_report_allocated(session, report, address);
     if (err)
         return err;
     if (lg_report_failed(report))

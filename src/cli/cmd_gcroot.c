@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/allocated.h"
 #include "cli/cmd.h"
 #include "cli/gcroot.h"
 
@@ -81,7 +82,7 @@ static struct lg_error *report_object(struct lg_session *session, const struct l
     const char *generation = lg_object_generation(lg_session_heap(session), object->address);
     if (!err && generation && strcmp(generation, "foh") == 0)
         lg_report_line(report, "It is in the NonGC heap: it is never collected.");
-    return err;
+    return err ? err : lg_report_allocated(session, report, object->address);
 }
 
 // The graph may be that of another copy than the one before: only there is the object what it is.

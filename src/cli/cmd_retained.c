@@ -10,7 +10,7 @@ enum { TOP = 20 };
 static struct lg_error *parse_by(const char *text, enum lg_retained_by *ret)
 {
     static const char *const names[] = { "object", "type",   "namespace", "assembly",
-                                         "static", "thread", "root" };
+                                         "static", "thread", "root",      "site" };
     *ret = LG_BY_OBJECT;
     for (unsigned i = 0; text && i < sizeof(names) / sizeof(*names); i++) {
         if (strcmp(text, names[i]) == 0) {
@@ -20,7 +20,7 @@ static struct lg_error *parse_by(const char *text, enum lg_retained_by *ret)
     }
     return text ? lg_error_new(LG_ERR_USAGE,
                                "cannot sum by '%s': expected object, type, namespace, assembly, static, "
-                               "thread or root",
+                               "thread, root or site",
                                text)
                 : NULL;
 }
@@ -63,6 +63,8 @@ static struct lg_error *answer(const struct lg_retained *retained)
     case LG_BY_NAMESPACE:
     case LG_BY_ASSEMBLY:
         return lg_retained_types(retained);
+    case LG_BY_SITE:
+        return lg_retained_sites(retained);
     default:
         return lg_retained_owners(retained);
     }
@@ -155,7 +157,8 @@ static const struct lg_option options[] = {
     { "top", LG_OPT_NUMBER, "N", "rows at most, the biggest first; 0: all (default 20)" },
     { "type", LG_OPT_TEXT, "TEXT", "only types (with -by: names) that contain TEXT, wherever they are" },
     { "min", LG_OPT_SIZE, "SIZE", "only what retains at least SIZE bytes" },
-    { "by", LG_OPT_TEXT, "KEY", "sums: type, namespace, assembly; static, thread, root: what holds" },
+    { "by", LG_OPT_TEXT, "KEY",
+      "sums: type, namespace, assembly; static, thread, root: what holds; site" },
     { "tree", LG_OPT_ADDRESS, "ADDR", "what the object at ADDR alone keeps alive, a level down" },
     { "set", LG_OPT_TEXT, "TEXT", "what all objects of types that contain TEXT retain together" },
     { 0 },

@@ -6,8 +6,11 @@
 #include "cli/cmd.h"
 #include "cli/limits_report.h"
 #include "cli/retained.h"
+#include "cli/take.h"
 #include "export/export.h"
 #include "picture/picture.h"
+
+static const char tool[] = "linger " LINGER_VERSION;
 
 // What the end of a file's name asks for, beside a snapshot of our own.
 struct format {
@@ -92,6 +95,8 @@ static struct lg_error *find_once(struct lg_session *session, struct found *foun
         err = lg_session_roots(session, &ret->roots);
     if (!err)
         err = lg_session_index(session, &ret->graph);
+    if (!err)
+        err = lg_session_made(session, &ret->made);
     ret->target = lg_session_target(session);
     ret->heap = lg_session_heap(session);
     ret->summary = &found->summary;
@@ -207,22 +212,40 @@ static struct lg_error *export(struct lg_session *session, struct found *found, 
     return NULL;
 }
 
-static struct lg_error *snapshot(struct lg_session *session, struct found *found, const char *path,
-                                 struct lg_report *report)
+// `followed`: with where its sampled objects were made, or not at all.
+static struct lg_error *write_snapshot(struct lg_session *session, struct found *found, bool followed,
+                                       const char *path, struct lg_snapshot_figures *ret)
 {
-    struct lg_snapshot_figures figures;
     _cleanup_(surroundings_deinit) struct surroundings surroundings = { .picture = NULL };
     struct lg_error *err = NULL;
     if (lg_session_snapshot(session))
         err = lg_error_new(LG_ERR_USAGE, "the target is a snapshot already");
     if (!err)
         err = find_all(session, found);
+    if (!err && followed && !found->snapshot.made)
+        err = lg_error_new(LG_ERR_FAULT, "another copy of the process had to be taken: where objects "
+                                         "were made is not known of it");
     if (!err)
         look_around(session, &surroundings, &found->snapshot);
     lg_session_does(session, "writing the file");
     if (!err)
-        err = lg_snapshot_write(&found->snapshot, path, &figures);
+        err = lg_snapshot_write(&found->snapshot, path, ret);
     lg_session_does(session, NULL);
+    return err;
+}
+
+struct lg_error *lg_take_snapshot(struct lg_session *session, const char *path,
+                                  struct lg_snapshot_figures *ret)
+{
+    _cleanup_(found_deinit) struct found found = { .snapshot = { .tool = tool } };
+    return write_snapshot(session, &found, true, path, ret);
+}
+
+static struct lg_error *snapshot(struct lg_session *session, struct found *found, const char *path,
+                                 struct lg_report *report)
+{
+    struct lg_snapshot_figures figures;
+    struct lg_error *err = write_snapshot(session, found, false, path, &figures);
     if (err)
         return err;
     const struct lg_export_figures common = {
@@ -242,7 +265,6 @@ static struct lg_error *snapshot(struct lg_session *session, struct found *found
 static struct lg_error *run(struct lg_session *session, const struct lg_args *args,
                             struct lg_report **ret)
 {
-    static const char tool[] = "linger " LINGER_VERSION;
     const char *path = lg_args_text(args, "o");
     struct lg_error *err = check_args(args);
     if (err)

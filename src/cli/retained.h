@@ -15,6 +15,7 @@ enum lg_retained_by {
     LG_BY_STATIC,
     LG_BY_THREAD,
     LG_BY_ROOT, // every owner
+    LG_BY_SITE, // where sampled objects were made
 };
 
 struct lg_retained_query {
@@ -69,6 +70,7 @@ LG_MUST_CHECK struct lg_error *lg_retained_objects(const struct lg_retained *ret
 LG_MUST_CHECK struct lg_error *lg_retained_tree(const struct lg_retained *retained);
 LG_MUST_CHECK struct lg_error *lg_retained_types(const struct lg_retained *retained);
 LG_MUST_CHECK struct lg_error *lg_retained_owners(const struct lg_retained *retained);
+LG_MUST_CHECK struct lg_error *lg_retained_sites(const struct lg_retained *retained);
 LG_MUST_CHECK struct lg_error *lg_retained_of_set(const struct lg_retained *retained);
 
 #endif

@@ -23,7 +23,8 @@ struct lg_session {
     struct lg_roots *roots;
     struct lg_reach *reach;
     struct lg_retention *retention;
-    char *dac_file; // As lg_session_use_dac() has it.
+    struct lg_made *made; // NULL: not followed, or of a snapshot not read yet
+    char *dac_file;       // As lg_session_use_dac() has it.
 
     struct lg_gc_asked collected; // `count` 0: nobody asked for one.
     void *memory;                 // Borrowed from the runner.
@@ -61,6 +62,7 @@ static void forget_stacks(struct lg_session *session)
 static void forget(struct lg_session *session)
 {
     forget_stacks(session);
+    lg_session_keep_made(session, NULL);
     lg_heap_graph_free(session->graph);
     if (session->has_stats)
         lg_type_stats_deinit(&session->stats);
@@ -151,22 +153,6 @@ static struct lg_error *retake(struct lg_session *session, unsigned delay_ms)
     return err;
 }
 
-// What cannot be taken again is walked all the same: whoever has one core only has no choice.
-static struct lg_error *gc_error(const struct lg_session *session, unsigned tries)
-{
-    if (!lg_target_can_retake(session->target)) {
-        lg_target_note(session->target,
-                       "Taken while a garbage collection was under way: objects may be half moved, dead "
-                       "ones and references to what was moved away are among them. What could not be "
-                       "walked is counted.");
-        return NULL;
-    }
-    return lg_error_new(LG_ERR_CORRUPT,
-                        "a garbage collection was under way in each of %u copies taken in %d seconds; "
-                        "try again",
-                        tries, GC_WAIT_MS / 1000);
-}
-
 // A copy taken while the runtime was changing a structure may not make sense; the next one will.
 static bool is_passing(const struct lg_error *err)
 {
@@ -193,7 +179,7 @@ static struct lg_error *open_clr(struct lg_session *session)
         if (!err && !lg_clr_info(session->clr)->gc_in_progress)
             return NULL;
         if (!again)
-            return gc_error(session, tries);
+            return lg_session_gc_error(session, tries, GC_WAIT_MS / 1000);
         err = retake(session, delay);
         if (err)
             return err;
@@ -264,12 +250,6 @@ static struct lg_error *open_snapshot(struct lg_session *session, const char *pa
         close_target(session);
     session->doing = NULL;
     return err;
-}
-
-// Digits are a PID, whatever files there are.
-bool lg_session_is_snapshot(const char *spec)
-{
-    return spec[strspn(spec, "0123456789")] && lg_snapshot_is_one(spec);
 }
 
 static struct lg_error *open_live_or_core(struct lg_session *session, const char *spec,
@@ -578,6 +558,20 @@ struct lg_error *lg_session_summary(struct lg_session *session, const struct lg_
 {
     *ret = NULL;
     return session->snapshot ? lg_snapshot_summary(session->snapshot, ret) : NULL;
+}
+
+struct lg_error *lg_session_made(struct lg_session *session, const struct lg_made **ret)
+{
+    struct lg_error *err =
+        session->snapshot && !session->made ? lg_snapshot_made(session->snapshot, &session->made) : NULL;
+    *ret = session->made;
+    return err;
+}
+
+void lg_session_keep_made(struct lg_session *session, struct lg_made *made)
+{
+    lg_made_free(session->made);
+    session->made = made;
 }
 
 const struct lg_snapshot *lg_session_snapshot(const struct lg_session *session)

@@ -105,6 +105,11 @@ LG_MUST_CHECK struct lg_error *lg_session_graph(struct lg_session *session,
 // What retains most, if the target is a snapshot that holds it; NULL: it is to be computed.
 LG_MUST_CHECK struct lg_error *lg_session_summary(struct lg_session *session,
                                                   const struct lg_summary **ret);
+// Where sampled objects of this very copy were made, or of the process that a snapshot is of; NULL: it
+// was not followed.
+LG_MUST_CHECK struct lg_error *lg_session_made(struct lg_session *session, const struct lg_made **ret);
+// Takes it; void with the picture.
+void lg_session_keep_made(struct lg_session *session, struct lg_made *made);
 // The target as a snapshot; NULL: it is none.
 const struct lg_snapshot *lg_session_snapshot(const struct lg_session *session);
 // What of a snapshot that was read turned out to be damaged: then whatever was made of it is nothing.
@@ -159,5 +164,9 @@ void *lg_session_memory(const struct lg_session *session);
 
 // Adds to a report what a partial walk has to confess. For every command that used a walk.
 void lg_session_report_walk(struct lg_report *report, const struct lg_walk_result *result);
+
+// For session.c: what to do when each copy is of a collection under way. NULL: what there is is walked.
+LG_MUST_CHECK struct lg_error *lg_session_gc_error(const struct lg_session *session, unsigned tries,
+                                                   unsigned seconds);
 
 #endif

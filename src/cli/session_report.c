@@ -22,6 +22,28 @@ bool lg_session_is_lost(const struct lg_session *session)
     return target && lg_live_is_lost(target);
 }
 
+// Digits are a PID, whatever files there are.
+bool lg_session_is_snapshot(const char *spec)
+{
+    return spec[strspn(spec, "0123456789")] && lg_snapshot_is_one(spec);
+}
+
+// What cannot be taken again is walked all the same: whoever has one core only has no choice.
+struct lg_error *lg_session_gc_error(const struct lg_session *session, unsigned tries, unsigned seconds)
+{
+    if (!lg_target_can_retake(lg_session_target(session))) {
+        lg_target_note(lg_session_target(session),
+                       "Taken while a garbage collection was under way: objects may be half moved, dead "
+                       "ones and references to what was moved away are among them. What could not be "
+                       "walked is counted.");
+        return NULL;
+    }
+    return lg_error_new(LG_ERR_CORRUPT,
+                        "a garbage collection was under way in each of %u copies taken in %d seconds; "
+                        "try again",
+                        tries, seconds);
+}
+
 static const char *target_kind(const struct lg_target *target)
 {
     return target->kind == LG_TARGET_PROCESS    ? "process"

@@ -7,6 +7,7 @@
 #define LG_SNAPSHOT_SNAPSHOT_H
 
 #include "collect/collect.h"
+#include "collect/made.h"
 
 struct lg_limits;  // limits/limits.h
 struct lg_picture; // picture/picture.h
@@ -46,8 +47,9 @@ struct lg_snapshot_source {
     const char *no_picture;
     const struct lg_limits *limits;
     const char *no_limits;
-    const char *tool; // "linger 0.1.0"
-    bool contents;    // Values and strings too.
+    const struct lg_made *made; // NULL: it was not followed
+    const char *tool;           // "linger 0.1.0"
+    bool contents;              // Values and strings too.
 };
 struct lg_snapshot_figures {
     uint64_t size;           // of the file
@@ -93,6 +95,9 @@ LG_MUST_CHECK struct lg_error *lg_snapshot_limits(struct lg_snapshot *snapshot, 
 LG_MUST_CHECK struct lg_error *lg_snapshot_dac(struct lg_snapshot *snapshot, const char **path_ret);
 // What it told of the managed thread of that number. After lg_snapshot_dac(); borrowed.
 const struct lg_told_stack *lg_snapshot_stack(const struct lg_snapshot *snapshot, size_t thread);
+
+// Where sampled objects were made, for the caller to free; NULL: it was not followed.
+LG_MUST_CHECK struct lg_error *lg_snapshot_made(struct lg_snapshot *snapshot, struct lg_made **ret);
 
 // What it says of itself.
 struct lg_snapshot_about {

@@ -30,6 +30,7 @@
 #define CHUNK_ROOT LG_CHUNK_ID('R', 'O', 'O', 'T')
 #define CHUNK_HIST LG_CHUNK_ID('H', 'I', 'S', 'T')
 #define CHUNK_RETA LG_CHUNK_ID('R', 'E', 'T', 'A')
+#define CHUNK_MADE LG_CHUNK_ID('M', 'A', 'D', 'E')
 #define CHUNK_MEMO LG_CHUNK_ID('M', 'E', 'M', 'O')
 #define CHUNK_CODE LG_CHUNK_ID('C', 'O', 'D', 'E')
 #define CHUNK_RUNS LG_CHUNK_ID('R', 'U', 'N', 'S')
@@ -142,6 +143,10 @@ void io_frames(struct lg_table_io *io, void *frames);
 void frames_deinit(struct frames *frames);
 LG_MUST_CHECK struct lg_error *frames_gather(const struct lg_snapshot_source *source,
                                              struct frames *ret);
+
+// ---- made.c ----
+
+void io_made(struct lg_table_io *io, void *made);
 
 // ---- about.c: the memory picture, and what bounds the process ----
 

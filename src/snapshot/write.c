@@ -386,6 +386,8 @@ static struct lg_error *write_all(struct writing *w, const char *path, struct lg
         err = write_images(w);
     if (!err)
         err = write_about(w, ret);
+    if (!err && w->source->made)
+        err = lg_table_write(w->file, CHUNK_MADE, io_made, (void *)w->source->made);
     if (!err && lg_cancelled())
         err = &lg_was_cancelled;
     return err ? err : lg_chunk_writer_finish(w->file, &ret->size);

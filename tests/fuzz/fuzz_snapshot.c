@@ -18,6 +18,7 @@
 #include "limits/limits.h"
 #include "picture/picture.h"
 #include "snapshot/snapshot.h"
+#include "support/fake_made.h"
 #include "support/fake_objects.h"
 #include "support/snapshot_fix.h"
 #include "util/reader.h"
@@ -78,7 +79,11 @@ static void make_original(void)
     must_do(lg_session_picture(session, true, &picture));
     must_do(lg_limits_of_session(session, &limits));
     source.picture = picture;
+    struct lg_made *made = fake_made(FAKE_MADE_START);
+    must(made);
+    source.made = made;
     must_do(lg_snapshot_write(&source, path, &figures));
+    lg_made_free(made);
     load(path);
     unlink(path);
     lg_vec_free(&summary.rows);
@@ -136,6 +141,26 @@ static bool see(void *self, const struct lg_object *object, const struct lg_segm
     return true;
 }
 
+// All of it is there, in order, and nothing outside is spoken of.
+static void ask_made(struct lg_snapshot *snapshot)
+{
+    struct lg_made *made = NULL;
+    lg_error_free(lg_snapshot_made(snapshot, &made));
+    for (size_t i = 0; made && i < made->sites.len; i++) {
+        const struct lg_made_site *site = &made->sites.at[i];
+        must(site->own <= site->count);
+        for (uint32_t k = 0; k < site->count; k++)
+            must(made->stacks.at[site->stack + k] < made->frames.len);
+    }
+    for (size_t i = 0; made && i < made->objects.len; i++) {
+        const struct lg_made_object *object = &made->objects.at[i];
+        must(object->site < made->sites.len && object->share > 0 && object->share <= 1);
+        must(i == 0 || object->address > object[-1].address);
+        must(lg_made_find(made, object->address) == object);
+    }
+    lg_made_free(made);
+}
+
 static struct lg_error *ask(struct lg_snapshot *snapshot, struct lg_clr *clr, struct lg_heap *heap)
 {
     struct lg_type_stats stats = { 0 };
@@ -154,6 +179,7 @@ static struct lg_error *ask(struct lg_snapshot *snapshot, struct lg_clr *clr, st
         err = lg_snapshot_roots(snapshot, clr, &roots);
     if (!err)
         err = lg_snapshot_summary(snapshot, &summary);
+    ask_made(snapshot);
     lg_error_free(lg_snapshot_dac(snapshot, &dac));
     lg_error_free(lg_snapshot_limits(snapshot, &limits));
     lg_limits_deinit(&limits);

@@ -13,6 +13,7 @@
 #include "limits/limits.h"
 #include "picture/picture.h"
 #include "snapshot/snapshot_priv.h"
+#include "support/fake_made.h"
 #include "support/fake_objects.h"
 #include "support/snapshot_fix.h"
 
@@ -171,7 +172,11 @@ static struct digest write_snapshot(const char *path, unsigned flags, bool conte
     assert_ok(lg_session_picture(session, !contents, &picture));
     assert_ok(lg_limits_of_session(session, &limits));
     source.picture = picture;
+    struct lg_made *made = fake_made(FAKE_MADE_START);
+    assert_non_null(made);
+    source.made = made;
     assert_ok(lg_snapshot_write(&source, path, &figures));
+    lg_made_free(made);
     assert_int_equal(figures.objects, source.walk->objects);
     assert_int_equal(figures.references, source.graph->edge_count);
     assert_ok(digest_session(session, &digest)); // By now every type is known that the file has.
@@ -279,6 +284,23 @@ static int rounds(int all)
     return getenv("LINGER_ALL_DAMAGE") ? all : all / 5;
 }
 
+static void mix_made(struct digest *digest, const struct lg_made *made)
+{
+    for (size_t i = 0; made && i < made->frames.len; i++) {
+        const struct lg_made_frame *frame = &made->frames.at[i];
+        mix_text(digest, frame->method ? frame->method : frame->module ? frame->module : "?");
+        mix_text(digest, frame->file ? frame->file : "?");
+        mix(digest, frame->il ^ (uint64_t)frame->line << 32);
+    }
+    for (size_t i = 0; made && i < made->objects.len; i++) {
+        const struct lg_made_object *object = &made->objects.at[i];
+        const struct lg_made_site *site = &made->sites.at[object->site];
+        mix(digest, object->address ^ (uint64_t)(object->share * 1e15) ^ site->own);
+        for (uint32_t k = 0; k < site->count; k++)
+            mix(digest, made->stacks.at[site->stack + k]);
+    }
+}
+
 static struct lg_error *mix_surroundings(struct digest *digest, struct lg_snapshot *snapshot)
 {
     struct lg_picture *picture = NULL;
@@ -297,7 +319,12 @@ static struct lg_error *mix_surroundings(struct digest *digest, struct lg_snapsh
     lg_limits_deinit(&limits);
     if (err)
         return err;
-    err = lg_snapshot_dac(snapshot, &dac);
+    struct lg_made *made = NULL;
+    err = lg_snapshot_made(snapshot, &made);
+    mix_made(digest, made);
+    lg_made_free(made);
+    if (!err)
+        err = lg_snapshot_dac(snapshot, &dac);
     bool is_none = err && lg_error_kind(err) == LG_ERR_UNSUPPORTED; // As it was written.
     if (is_none)
         lg_error_free(err);
@@ -509,6 +536,22 @@ static void memos_that_overlap_lose_nothing(void **state)
     assert_false(memos_cover(&memos, 107, 1));
 }
 
+static void where_objects_were_made_is_read_as_it_was_written(void **state)
+{
+    write_snapshot(path, 0, false);
+    _cleanup_(lg_session_freep) struct lg_session *session = lg_session_new();
+    _cleanup_(lg_made_freep) struct lg_made *written = fake_made(FAKE_MADE_START);
+    const struct lg_made *made;
+    struct digest right = { .hash = 1 }, digest = right;
+    assert_ok(lg_session_open(session, path, &(struct lg_target_options){ 0 }));
+    assert_ok(lg_session_made(session, &made));
+    mix_made(&right, written);
+    mix_made(&digest, made);
+    assert_int_equal(digest.hash, right.hash);
+    assert_ptr_equal(lg_made_find(made, FAKE_MADE_START + 3 * FAKE_MADE_STEP), &made->objects.at[3]);
+    assert_null(lg_made_find(made, FAKE_MADE_START + 8));
+}
+
 static void damage_is_named(void **state)
 {
     write_snapshot(path, 0, false);
@@ -550,6 +593,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_cut_while_it_is_open_is_an_error),
         cmocka_unit_test(another_version_is_refused),
         cmocka_unit_test(memos_that_overlap_lose_nothing),
+        cmocka_unit_test(where_objects_were_made_is_read_as_it_was_written),
         cmocka_unit_test(damage_is_named),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
