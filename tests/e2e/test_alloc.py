@@ -299,7 +299,7 @@ def test_a_recorded_file_tells_what_was_made(lab, tmp_path):
         assert done.returncode != 0 and done.stdout == ""
         return done.stderr
     whole = file.read_bytes()
-    assert "is a file of them" in refuse(file, "-o", file) and file.read_bytes() == whole
+    assert "is a file of events" in refuse(file, "-o", file) and file.read_bytes() == whole
     narrow = bytearray(whole)
     start = narrow.index((1000000000).to_bytes(8, "little"))  # ticks a second, then the size of a pointer
     assert narrow[start + 8:start + 12] == b"\x08\0\0\0"
