@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/source_lines.h"
 #include "cli/support.h"
 #include "util/cancel.h"
 
@@ -17,6 +18,8 @@ static const struct lg_column frame_columns[] = {
     { "sp", "", LG_CELL_ADDRESS },       { "ip", "", LG_CELL_ADDRESS },
     { "frame", "", LG_CELL_ADDRESS },    { "kind", "", LG_CELL_TEXT },
     { "method", "", LG_CELL_TEXT },      { "method_desc", "", LG_CELL_ADDRESS },
+    { "il", "", LG_CELL_COUNT },         { "file", "", LG_CELL_TEXT },
+    { "line", "", LG_CELL_COUNT },       { "no_line", "", LG_CELL_TEXT },
     { "references", "", LG_CELL_TABLE },
 };
 static const struct lg_column thread_columns[] = {
@@ -35,6 +38,8 @@ struct printer {
     struct lg_clr *clr;
     struct lg_session *session;
     struct lg_table *table;
+    struct lg_dac *dac; // NULL: a snapshot has its stacks from one, and not its code
+    struct lg_source_lines lines;
     bool refs;
 };
 
@@ -102,34 +107,112 @@ static void report_refs(const struct printer *printer, struct lg_table *frames,
 
 // ---- frames ----
 
-// The runtime's own Frames are in brackets; SOS prints what belongs to them in lower case.
-static void write_frame(const struct printer *printer, const struct lg_dac_frame *frame)
+struct place {
+    struct lg_source_line line;
+    uint32_t il; // UINT32_MAX: not known
+};
+
+// Where a frame stands: a return address is behind its call. The innermost one, and one that was
+// interrupted, stand at what comes next.
+static bool is_at_next(const struct lg_dac_stack *stack, size_t i)
 {
+    static const char *const kinds[] = { "FaultingExceptionFrame", "ResumableFrame",
+                                         "RedirectedThreadFrame", "SoftwareExceptionFrame" };
+    if (i == 0)
+        return true;
+    const char *before = stack->frames.at[i - 1].kind;
+    for (size_t k = 0; before && k < sizeof(kinds) / sizeof(*kinds); k++) {
+        if (strcmp(before, kinds[k]) == 0)
+            return true;
+    }
+    return false;
+}
+
+// The runtime's own Frames are of no line, nor is native code.
+static struct lg_error *find_place(struct printer *printer, const struct lg_dac_stack *stack, size_t i,
+                                   struct place *ret)
+{
+    const struct lg_dac_frame *frame = &stack->frames.at[i];
+    struct lg_dac_origin origin;
+    *ret = (struct place){ .il = UINT32_MAX };
+    if (frame->frame || !frame->method)
+        return NULL;
+    ret->line.why_not = "a snapshot keeps none";
+    if (!printer->dac)
+        return NULL;
+    struct lg_error *err =
+        lg_dac_origin(printer->dac, frame->method, frame->ip - !is_at_next(stack, i), &origin);
+    enum lg_error_kind kind = err ? lg_error_kind(err) : LG_ERR_OS;
+    if (err && kind != LG_ERR_CORRUPT && kind != LG_ERR_UNSUPPORTED)
+        return err;
+    if (err) { // What the frames are is known all the same.
+        ret->line.why_not = "the DAC fails at it";
+        lg_error_free(err);
+        return NULL;
+    }
+    ret->il = origin.il;
+    ret->line.why_not = "the runtime tells no IL offset of it";
+    if (origin.il == UINT32_MAX)
+        return NULL;
+    const struct lg_module *module = lg_clr_module(printer->clr, origin.module);
+    const struct lg_source_module where = { .address = origin.module,
+                                            .path = module ? module->path : NULL };
+    ret->line = lg_source_line(&printer->lines, &where, origin.token, origin.il);
+    return NULL;
+}
+
+// The runtime's own Frames are in brackets; SOS prints what belongs to them in lower case.
+static void write_frame(const struct printer *printer, const struct lg_dac_frame *frame,
+                        const struct lg_source_line *line)
+{
+    char place[4200] = "";
+    if (line->file)
+        snprintf(place, sizeof(place), " [%s @ %u]", line->file, line->line);
     if (frame->frame)
         lg_report_line(printer->report, "%016" PRIX64 " %016" PRIx64 " [%s: %016" PRIx64 "] %s",
                        frame->sp, frame->ip, frame->kind ? frame->kind : "Frame", frame->frame,
                        frame->name ? frame->name : "");
     else
-        lg_report_line(printer->report, "%016" PRIX64 " %016" PRIX64 " %s", frame->sp, frame->ip,
-                       frame->name ? frame->name : "<unknown>");
+        lg_report_line(printer->report, "%016" PRIX64 " %016" PRIX64 " %s%s", frame->sp, frame->ip,
+                       frame->name ? frame->name : "<unknown>", place);
 }
 
-static void report_frame(const struct printer *printer, struct lg_table *table,
-                         const struct lg_dac_stack *stack, size_t i)
+static void cell_place(struct lg_table *table, const struct place *place)
+{
+    if (place->il != UINT32_MAX)
+        lg_cell_number(table, place->il);
+    else
+        lg_cell_null(table);
+    lg_cell_text(table, place->line.file);
+    if (place->line.file)
+        lg_cell_number(table, place->line.line);
+    else
+        lg_cell_null(table);
+    lg_cell_text(table, place->line.why_not);
+}
+
+static struct lg_error *report_frame(struct printer *printer, struct lg_table *table,
+                                     const struct lg_dac_stack *stack, size_t i)
 {
     const struct lg_dac_frame *frame = &stack->frames.at[i];
+    struct place place;
+    struct lg_error *err = find_place(printer, stack, i, &place);
+    if (err)
+        return err;
     // What is called before the first managed frame has no method and no Frame: native code.
-    write_frame(printer, frame);
+    write_frame(printer, frame, &place.line);
     lg_cell_number(table, frame->sp);
     lg_cell_number(table, frame->ip);
     cell_address(table, frame->frame);
     lg_cell_name(table, frame->kind);
     lg_cell_text(table, frame->name);
     cell_address(table, frame->method);
+    cell_place(table, &place);
     if (printer->refs)
         report_refs(printer, table, stack, i);
     else
         lg_cell_null(table);
+    return NULL;
 }
 
 // ---- threads ----
@@ -148,29 +231,28 @@ static void begin_thread(const struct printer *printer, const struct lg_managed_
         lg_report_incomplete(printer->report, "thread 0x%" PRIx32 ": %s", thread->os_id, missing);
 }
 
-static void report_stack(const struct printer *printer, const struct lg_managed_thread *thread,
-                         const struct lg_dac_stack *stack)
+static struct lg_error *report_stack(struct printer *printer, const struct lg_managed_thread *thread,
+                                     const struct lg_dac_stack *stack)
 {
+    struct lg_error *err = NULL;
     begin_thread(printer, thread, stack->cut);
     struct lg_table *table = lg_cell_table(printer->table, &frame_spec);
     if (stack->frames.len > 0)
         lg_report_line(printer->report, "        Child SP               IP Call Site");
-    for (size_t i = 0; i < stack->frames.len; i++)
-        report_frame(printer, table, stack, i);
+    for (size_t i = 0; i < stack->frames.len && !err; i++)
+        err = report_frame(printer, table, stack, i);
+    return err;
 }
 
-static struct lg_error *report_thread(const struct printer *printer,
-                                      const struct lg_managed_thread *thread)
+static struct lg_error *report_thread(struct printer *printer, const struct lg_managed_thread *thread)
 {
     _cleanup_(lg_told_stack_deinit) struct lg_told_stack told = { .missing = NULL };
     unsigned wanted = LG_DAC_FRAMES | (printer->refs ? LG_DAC_REFS : 0);
     struct lg_error *err = lg_session_stack(printer->session, thread, wanted, &told);
     if (err)
         return err;
-    if (!told.missing) {
-        report_stack(printer, thread, &told.stack);
-        return NULL;
-    }
+    if (!told.missing)
+        return report_stack(printer, thread, &told.stack);
     begin_thread(printer, thread, told.missing); // The others may well have theirs.
     lg_cell_table(printer->table, &frame_spec);
     return NULL;
@@ -217,9 +299,16 @@ static struct lg_error *run(struct lg_session *session, const struct lg_args *ar
                                .clr = lg_session_clr(session),
                                .session = session,
                                .refs = lg_args_has(args, "gc") };
+    struct lg_target *target = lg_clr_target(printer.clr);
+    printer.lines.clr = printer.clr;
+    printer.lines.pid = target->kind == LG_TARGET_PROCESS ? target->pid : 0;
     lg_report_fact_text(report, "dac", dac);
     lg_report_nameless(report, printer.clr, "threads");
-    err = report_threads(&printer, args);
+    if (!lg_session_snapshot(session))
+        err = lg_session_dac(session, &printer.dac);
+    if (!err)
+        err = report_threads(&printer, args);
+    lg_source_lines_deinit(&printer.lines);
     if (err)
         return err;
     if (lg_report_failed(report))
@@ -248,7 +337,8 @@ static const char details[] =
     "          Child SP               IP Call Site\n"
     "  00007F5A8A1FCB50 00007f67000a3f16 [InlinedCallFrame: 00007f5a8a1fcb50]\n"
     "  00007F5A8A1FCB40 00007F6680AAA7F1 System.Threading.Thread.Sleep(Int32)\n"
-    "  00007F5A8A1FCBE0 00007F668189768E Threads.Wait(A4_Local)\n"
+    "  00007F5A8A1FCBE0 00007F668189768E Threads.Wait(A4_Local) [/_/tests/e2e/apps/Roots/Threads.cs @ "
+    "43]\n"
     "          rbp-8: 00007f5a8a1fcbe8\n"
     "            -> 7f5aa99a6318     A4_Local\n"
     "  ...";

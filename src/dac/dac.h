@@ -68,6 +68,15 @@ LG_MUST_CHECK struct lg_error *lg_dac_stack_read(struct lg_dac *dac, uint32_t os
                                                  uint64_t high, unsigned wanted,
                                                  struct lg_dac_stack *ret);
 
+// What an instruction of a method was compiled from; ReadyToRun code too.
+struct lg_dac_origin {
+    uint64_t module; // 0: not known, or made at run time
+    uint32_t token;
+    uint32_t il; // UINT32_MAX: not known
+};
+LG_MUST_CHECK struct lg_error *lg_dac_origin(struct lg_dac *dac, uint64_t method, uint64_t ip,
+                                             struct lg_dac_origin *ret);
+
 // The method table that a MethodDesc belongs to, 0 if the DAC does not tell.
 uint64_t lg_dac_method_table(struct lg_dac *dac, uint64_t method);
 

@@ -329,6 +329,8 @@ void lg_dac_free(struct lg_dac *dac)
         free(dac->names.at[i]);
     lg_vec_free(&dac->names);
     lg_map_free(&dac->name_of_method);
+    lg_map_free(&dac->origin_of_code);
+    lg_vec_free(&dac->origins);
     lg_map_free(&dac->instance_fields);
     lg_map_free(&dac->load_context_of);
     lg_vec_free(&dac->load_contexts);

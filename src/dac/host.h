@@ -31,6 +31,8 @@ struct lg_dac {
 
     struct lg_map name_of_method; // -> index of names, UINT32_MAX: it has none
     LG_VEC(char *) names;
+    struct lg_map origin_of_code; // instruction -> index of origins
+    LG_VEC(struct lg_dac_origin) origins;
     uint64_t free_mt, string_mt;   // 0: not asked for yet
     struct lg_map instance_fields; // method table -> how many, with inherited ones
     struct lg_map load_context_of; // module -> index of load_contexts
@@ -92,6 +94,9 @@ LG_MUST_CHECK struct lg_error *lg_dac_call(struct lg_dac *dac, uint32_t object, 
 // Has all structs of a list in `dac->parts`, until the next request: fewer than `max`, or it goes on.
 LG_MUST_CHECK struct lg_error *lg_dac_follow(struct lg_dac *dac, const struct lg_dac_follow *list,
                                              int32_t *hresult_ret);
+// Zeros if it fails.
+LG_MUST_CHECK struct lg_error *lg_dac_method_data(struct lg_dac *dac, uint64_t method,
+                                                  struct lg_dacp_method *ret);
 // Gives an interface back. UINT32_MAX is none.
 void lg_dac_release(struct lg_dac *dac, uint32_t object);
 

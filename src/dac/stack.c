@@ -307,15 +307,21 @@ struct lg_error *lg_dac_stack_read(struct lg_dac *dac, uint32_t os_id, uint64_t 
     return NULL;
 }
 
-uint64_t lg_dac_method_table(struct lg_dac *dac, uint64_t method)
+struct lg_error *lg_dac_method_data(struct lg_dac *dac, uint64_t method, struct lg_dacp_method *ret)
 {
-    struct lg_dacp_method data;
     uint32_t needed;
     struct lg_dac_result result;
     struct lg_error *err = LG_DAC_CALL(dac, LG_DAC_SOS, LG_SOS_METHOD_DATA, &result, LG_VALUE(method),
-                                       LG_VALUE(0), LG_OUT(&data, sizeof(data)), LG_VALUE(0),
-                                       LG_VALUE(0), LG_OUT(&needed, sizeof(needed)));
-    bool ok = !err && result.hresult >= 0;
-    lg_error_free(err);
-    return ok ? data.mt : 0;
+                                       LG_VALUE(0), LG_OUT(ret, sizeof(*ret)), LG_VALUE(0), LG_VALUE(0),
+                                       LG_OUT(&needed, sizeof(needed)));
+    if (err || result.hresult < 0)
+        *ret = (struct lg_dacp_method){ 0 };
+    return err;
+}
+
+uint64_t lg_dac_method_table(struct lg_dac *dac, uint64_t method)
+{
+    struct lg_dacp_method data;
+    lg_error_free(lg_dac_method_data(dac, method, &data));
+    return data.mt;
 }

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+import lab as lab_module
 from test_alloc import METHODS, Sites, end
 from test_schema import check as validate
 
@@ -51,6 +52,17 @@ def check_lines(sites, report, traces):
     return found
 
 
+def check_stack(lab, sites):
+    """The app waits for a line. Code of the class library was compiled ahead."""
+    source = (lab_module.HERE / "apps" / "Sites" / "Program.cs").read_text().splitlines()
+    waits = next(n for n, line in enumerate(source, 1) if "while (Console.ReadLine()" in line)
+    frames = [frame for thread in validate(lab.report(sites.app.pid, "clrstack"))["threads"] for frame in thread["frames"] if frame["method"]]
+    main = next(frame for frame in frames if frame["method"] == "Program.Main()")
+    assert (main["file"], main["line"], main["no_line"]) == ("/_/tests/e2e/apps/Sites/Program.cs", waits, None)
+    library = next(frame for frame in frames if frame["method"] == "System.IO.StreamReader.ReadLine()")
+    assert library["il"] is not None and library["no_line"] == "no PDB is in its assembly, or beside it"
+
+
 @pytest.mark.parametrize("name", ["Sites", "Sites@9", "Sites@8"])
 def test_frames_have_the_lines_that_the_app_knows(lab, name, tmp_path):
     with Sites(lab, name, "workstation") as sites:
@@ -60,6 +72,7 @@ def test_frames_have_the_lines_that_the_app_knows(lab, name, tmp_path):
         report = end(linger)
         traces = json.loads(sites.ask("traces"))
         assert set(traces) == set(METHODS)
+        check_stack(lab, sites)
         found = check_lines(sites, report, traces)
         assert "StaticInitialiser" in found and len(found) >= 3
     own = [frame for row in report["sites"] for frame in row["stack"] if frame["module"] == "Sites.dll"]

@@ -101,7 +101,7 @@ def test_text_is_that_of_sos(lab):
     text = lab.linger("clrstack", lab.core("Roots", "workstation"), "-gc").out
     assert re.search(r"^OS Thread Id: 0x[0-9a-f]+\n        Child SP               IP Call Site\n"
                      r"[0-9A-F]{16} [0-9a-f]{16} \[InlinedCallFrame: [0-9a-f]{16}\]", text, re.MULTILINE)
-    assert re.search(r"^[0-9A-F]{16} [0-9A-F]{16} Threads\.Wait\(A4_Local\)\n        rbp-[0-9a-f]+: [0-9a-f]{16}\n"
+    assert re.search(r"^[0-9A-F]{16} [0-9A-F]{16} Threads\.Wait\(A4_Local\) \[/_/tests/e2e/apps/Roots/\w+\.cs @ \d+\]\n        rbp-[0-9a-f]+: [0-9a-f]{16}\n"
                      r"          -> [0-9a-f]{12}     A4_Local$", text, re.MULTILINE)
 
 
