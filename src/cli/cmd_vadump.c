@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/collection.h"
 #include "cli/support.h"
 #include "cli/vadump.h"
 #include "cli/watch.h"
@@ -114,7 +115,8 @@ static struct lg_error *look_again(struct lg_session *session, const struct lg_a
                             "expected a target: a PID, the name of a .NET process, or a core "
                             "file; 'linger ps' lists processes");
     taking->live = target->kind == LG_TARGET_PROCESS;
-    struct lg_error *err = lg_args_has_target_option(args, "gc") ? lg_session_collect(session) : NULL;
+    struct lg_error *err =
+        lg_args_has_target_option(args, "gc") ? lg_collect_and_refresh(session) : NULL;
     return err || !taking->live ? err : lg_session_refresh_watched(session, &watch);
 }
 

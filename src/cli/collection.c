@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/support.h"
+#include "target/live.h"
 
 // An hour: whoever does not want to wait for a collection that has begun presses Ctrl-C; it goes on.
 enum { COLLECTION_MS = 3600 * 1000 };
@@ -40,8 +41,18 @@ struct lg_error *lg_collect_first(const char *spec, const struct lg_target_optio
 
 struct lg_error *lg_collect_and_refresh(struct lg_session *session)
 {
+    // One that was not copied stands still for us, and could not answer.
+    bool waits = lg_session_target(session) && lg_live_reads_process(lg_session_target(session));
+    if (waits)
+        lg_session_end(session);
     struct lg_error *err = lg_session_collect(session);
-    return err ? err : lg_session_refresh(session);
+    if (err && !waits)
+        return err;
+    struct lg_error *unseen = lg_session_refresh(session);
+    if (!err)
+        return unseen;
+    lg_error_free(unseen);
+    return err;
 }
 
 char *lg_collection_words(const struct lg_gc_asked *asked)

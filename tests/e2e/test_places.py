@@ -145,10 +145,23 @@ def test_root_of_a_user_namespace(anyones, roots):
     complaint(run("unshare", "-Ur", anyones, "dumpheap", roots.pid, "-stat"), 3, r"in a user namespace .*its rights end there: run it outside")
 
 
+ALLOW, ERRNO = 0x7FFF0000, 0x50000
+
+
 def refuse_ptrace():
     """A seccomp filter, as of a container: ptrace fails with EPERM."""
-    SYS_ptrace, ALLOW, ERRNO = 101, 0x7FFF0000, 0x50000
-    code = [(0x20, 0, 0, 0), (0x15, 0, 1, SYS_ptrace), (0x06, 0, 0, ERRNO | 1), (0x06, 0, 0, ALLOW)]
+    SYS_ptrace = 101
+    install_filter([(0x20, 0, 0, 0), (0x15, 0, 1, SYS_ptrace), (0x06, 0, 0, ERRNO | 1), (0x06, 0, 0, ALLOW)])
+
+
+def refuse_copies():
+    """Threads are allowed, processes are not: clone3 fails with ENOSYS, clone without CLONE_VM with EPERM."""
+    SYS_clone, SYS_clone3, CLONE_VM = 56, 435, 0x100
+    install_filter([(0x20, 0, 0, 0), (0x15, 0, 1, SYS_clone3), (0x06, 0, 0, ERRNO | 38), (0x15, 0, 3, SYS_clone),
+                    (0x20, 0, 0, 16), (0x45, 1, 0, CLONE_VM), (0x06, 0, 0, ERRNO | 1), (0x06, 0, 0, ALLOW)])
+
+
+def install_filter(code):
     text = b"".join(struct.pack("HBBI", *line) for line in code)
     lines = ctypes.create_string_buffer(text, len(text))
     program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(lines)))
@@ -161,6 +174,24 @@ def refuse_ptrace():
 def test_a_seccomp_filter_on_linger(anyones, roots):
     complaint(run(anyones, "dumpheap", roots.pid, "-stat", preexec_fn=refuse_ptrace), 3, r"a seccomp filter on linger forbids it.*seccomp=unconfined")
     is_untouched(roots.pid)
+
+
+def test_a_process_that_stands_still_is_let_go_to_collect(lab):
+    """It cannot be copied, so a look at it is a stop: while that lasts it could answer nothing."""
+    process = subprocess.Popen([str(lab.program("Leak")), "--seconds", "3600", "--objects", "10"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=refuse_copies)
+    try:
+        assert process.stdout.readline()
+        words = ["dumpheap -stat -top 1", "refresh -gc", "watch -rounds 2 -every 100ms --gc", "vadump --gc"]
+        result = lab.linger("attach", process.pid, *[word for command in words for word in ("-c", command)])
+        assert "cannot be copied (its seccomp filter refuses clone)" in result.err
+        assert result.err.count("note: full collection first, paused ") == 4, result.err
+        compared = lab.linger("dumpheap", process.pid, "-stat", "--gc")
+        assert "cannot be copied" in compared.err and "After the collection: " in compared.out
+        is_untouched(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 # ---- containers ----
