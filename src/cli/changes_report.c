@@ -140,22 +140,6 @@ static const struct lg_table_spec *lay_out(struct layout *layout, bool main)
 
 // ---- rows ----
 
-static void number_or_null(struct lg_table *table, bool known, uint64_t value)
-{
-    if (known)
-        lg_cell_number(table, value);
-    else
-        lg_cell_null(table);
-}
-
-static void real_or_null(struct lg_table *table, bool known, double value)
-{
-    if (known)
-        lg_cell_real(table, value);
-    else
-        lg_cell_null(table);
-}
-
 static const char *state_of(const struct lg_change *change, size_t last)
 {
     return !change->counts[0] && change->counts[last]   ? "new"
@@ -203,7 +187,7 @@ static void add_freed(struct layout *layout, struct lg_table *table, const struc
     lg_cell_number(table, before);
     lg_cell_number(table, change->counts[1]);
     lg_cell_number(table, after);
-    number_or_null(table, before >= after, before - after);
+    lg_cell_number_if(table, before >= after, before - after);
     add_label(layout, table, change, state_of(change, 1));
 }
 
@@ -221,22 +205,22 @@ static void add_row(struct layout *layout, struct lg_table *table, const struct 
     lg_cell_number(table, change->sizes[0]);
     lg_cell_number(table, change->sizes[last]);
     if (!layout->holders) {
-        number_or_null(table, graph, from.retained);
-        number_or_null(table, graph, to.retained);
+        lg_cell_number_if(table, graph, from.retained);
+        lg_cell_number_if(table, graph, to.retained);
     }
     for (size_t k = 0; k < layout->count && layout->each; k++)
         lg_cell_number(table, change->sizes[k]);
     lg_cell_real(table, (double)change->counts[last] - (double)change->counts[0]);
     lg_cell_real(table, (double)change->sizes[last] - (double)change->sizes[0]);
     if (!layout->holders)
-        real_or_null(table, graph, (double)to.retained - (double)from.retained);
+        lg_cell_real_if(table, graph, (double)to.retained - (double)from.retained);
     if (rated)
         lg_cell_bool(table, change->grows);
     else
         lg_cell_null(table);
-    real_or_null(table, rated, change->count_rate);
-    real_or_null(table, rated, change->size_rate);
-    real_or_null(table, rated, change->confidence);
+    lg_cell_real_if(table, rated, change->count_rate);
+    lg_cell_real_if(table, rated, change->size_rate);
+    lg_cell_real_if(table, rated, change->confidence);
     add_sure(table, change);
     add_label(layout, table, change, state_of(change, last));
     if (!layout->pictures->is_watch)
@@ -299,21 +283,21 @@ static void add_target(struct lg_table *table, const struct lg_picture_about *ab
 {
     const struct lg_report_target *target = &about->target;
     lg_cell_name(table, target->kind);
-    number_or_null(table, target->pid > 0, (uint64_t)target->pid);
+    lg_cell_number_if(table, target->pid > 0, (uint64_t)target->pid);
     lg_cell_text(table, target->path);
     lg_cell_text(table, target->runtime);
     lg_cell_text(table, target->provider);
     lg_cell_text(table, target->taken);
-    real_or_null(table, target->pause_ms >= 0, target->pause_ms);
+    lg_cell_real_if(table, target->pause_ms >= 0, target->pause_ms);
     lg_cell_real(table, about->at);
     lg_cell_number(table, about->total.count);
     lg_cell_number(table, about->total.size);
     lg_cell_bool(table, about->counts_dead);
     const struct lg_gc_asked *collected = &about->collected;
-    real_or_null(table, collected->count, collected->ms);
-    real_or_null(table, collected->count && collected->pause_ms >= 0, collected->pause_ms);
-    number_or_null(table, collected->count && collected->before != UINT64_MAX, collected->before);
-    number_or_null(table, collected->count && collected->after != UINT64_MAX, collected->after);
+    lg_cell_real_if(table, collected->count, collected->ms);
+    lg_cell_real_if(table, collected->count && collected->pause_ms >= 0, collected->pause_ms);
+    lg_cell_number_if(table, collected->count && collected->before != UINT64_MAX, collected->before);
+    lg_cell_number_if(table, collected->count && collected->after != UINT64_MAX, collected->after);
 }
 
 static void add_targets(const struct lg_pictures *pictures, struct lg_report *report)
@@ -348,12 +332,29 @@ static void add_note(const struct lg_pictures *pictures, const struct lg_picture
     lg_report_incomplete(report, "%s%s%s", all ? "" : list, all ? "" : ": ", note->sentence);
 }
 
+// Ways are told by fields: where some of the pictures have none, the same way has two names.
+static bool has_holders(const struct lg_pictures *pictures)
+{
+    for (size_t i = 1; i < pictures->taken.len; i++) {
+        if (pictures->taken.at[i].has_fields != pictures->taken.at[0].has_fields)
+            return false;
+    }
+    return pictures->graph;
+}
+
 struct lg_error *lg_changes_report(const struct lg_pictures *pictures,
                                    const struct lg_changes_query *query, struct lg_report *report)
 {
+    static const char why[] = "what holds objects is told by fields, which a .gcdump has not: compared "
+                              "with other pictures it is by type only";
     struct lg_error *err = NULL;
+    bool wants = query->by != LG_CHANGES_TYPES && pictures->graph, has = has_holders(pictures);
+    if (wants && !has && query->by == LG_CHANGES_HOLDERS)
+        return lg_error_new(LG_ERR_UNSUPPORTED, "%s", why);
     add_targets(pictures, report);
-    if (query->by != LG_CHANGES_TYPES && pictures->graph)
+    if (wants && !has)
+        lg_report_incomplete(report, "%s", why);
+    if (wants && has)
         err = add_table(pictures, &pictures->holders, query, report);
     if (!err && query->by != LG_CHANGES_HOLDERS)
         err = add_table(pictures, &pictures->types, query, report);

@@ -168,22 +168,6 @@ static void add_growth(struct lg_growth *growth, struct view *view)
 
 // ---- the report ----
 
-static void number_or_null(struct lg_table *table, bool known, uint64_t value)
-{
-    if (known)
-        lg_cell_number(table, value);
-    else
-        lg_cell_null(table);
-}
-
-static void real_or_null(struct lg_table *table, bool known, double value)
-{
-    if (known)
-        lg_cell_real(table, value);
-    else
-        lg_cell_null(table);
-}
-
 static void add_label(struct lg_table *table, const struct row *row)
 {
     char *label = NULL;
@@ -201,25 +185,25 @@ static void add_row(const struct view *view, struct lg_table *table, const struc
     const struct lg_gc_look *gc = row->has_gc ? &row->gc : NULL;
     bool has_parent = row->parent != SIZE_MAX;
     lg_cell_number(table, (uint64_t)process->pid);
-    number_or_null(table, process->ns_pid > 0, (uint64_t)process->ns_pid);
-    number_or_null(table, process->ppid > 0, (uint64_t)process->ppid);
-    number_or_null(table, has_parent,
-                   has_parent ? (uint64_t)view->processes.all.at[row->parent].pid : 0);
+    lg_cell_number_if(table, process->ns_pid > 0, (uint64_t)process->ns_pid);
+    lg_cell_number_if(table, process->ppid > 0, (uint64_t)process->ppid);
+    lg_cell_number_if(table, has_parent,
+                      has_parent ? (uint64_t)view->processes.all.at[row->parent].pid : 0);
     add_label(table, row);
     lg_cell_text(table, process->command);
     lg_cell_text(table, process->version ? process->version : gc && *gc->version ? gc->version : NULL);
     bool known = process->flavour != LG_FLAVOUR_NONE;
     lg_cell_name(table, known ? lg_flavour_name(process->flavour) : NULL);
     lg_cell_name(table, !gc ? NULL : gc->server ? "server" : "workstation");
-    number_or_null(table, gc, gc ? gc->heap_count : 0);
-    number_or_null(table, process->rss >= 0, (uint64_t)process->rss);
-    real_or_null(table, !isnan(row->growth[0]), row->growth[0]);
-    number_or_null(table, gc && gc->committed_known, gc ? gc->committed : 0);
-    real_or_null(table, !isnan(row->growth[1]), row->growth[1]);
-    number_or_null(table, gc, gc ? gc->allocated : 0);
-    number_or_null(table, process->threads >= 0, (uint64_t)process->threads);
+    lg_cell_number_if(table, gc, gc ? gc->heap_count : 0);
+    lg_cell_number_if(table, process->rss >= 0, (uint64_t)process->rss);
+    lg_cell_real_if(table, !isnan(row->growth[0]), row->growth[0]);
+    lg_cell_number_if(table, gc && gc->committed_known, gc ? gc->committed : 0);
+    lg_cell_real_if(table, !isnan(row->growth[1]), row->growth[1]);
+    lg_cell_number_if(table, gc, gc ? gc->allocated : 0);
+    lg_cell_number_if(table, process->threads >= 0, (uint64_t)process->threads);
     // As /proc has it: in hundredths.
-    real_or_null(table, process->uptime_s >= 0, (double)(int64_t)(process->uptime_s * 100) / 100);
+    lg_cell_real_if(table, process->uptime_s >= 0, (double)(int64_t)(process->uptime_s * 100) / 100);
     lg_cell_text(table, process->user);
     lg_cell_text(table, process->container);
     lg_cell_text(table, row->problem);

@@ -50,14 +50,6 @@ static const char *amount_text(char buf[LG_SIZE_TEXT], struct lg_amount amount, 
     return buf;
 }
 
-static void number_or_null(struct lg_table *table, struct lg_amount amount)
-{
-    if (amount.kind == LG_KNOWN)
-        lg_cell_number(table, amount.value);
-    else
-        lg_cell_null(table);
-}
-
 static void add_bound(struct lg_table *table, const struct lg_bound *bound)
 {
     char buf[LG_SIZE_TEXT];
@@ -67,9 +59,9 @@ static void add_bound(struct lg_table *table, const struct lg_bound *bound)
     lg_cell_text(table, amount_text(buf, bound->limit, bytes));
     lg_cell_text(table, amount_text(buf, bound->current, bytes));
     lg_cell_text(table, headroom.kind == LG_KNOWN ? amount_text(buf, headroom, bytes) : NULL);
-    number_or_null(table, bound->limit);
-    number_or_null(table, bound->current);
-    number_or_null(table, headroom);
+    lg_cell_number_if(table, bound->limit.kind == LG_KNOWN, bound->limit.value);
+    lg_cell_number_if(table, bound->current.kind == LG_KNOWN, bound->current.value);
+    lg_cell_number_if(table, headroom.kind == LG_KNOWN, headroom.value);
     lg_cell_text(table, bytes ? "bytes" : "count");
     if (bound->limit.kind == LG_UNKNOWN)
         lg_cell_null(table);
@@ -109,7 +101,7 @@ static void add_setting(struct lg_table *table, const struct lg_setting *setting
     lg_cell_text(table, setting->value);
     lg_cell_text(table, source);
     lg_cell_text(table, setting->from);
-    number_or_null(table, setting->bytes);
+    lg_cell_number_if(table, setting->bytes.kind == LG_KNOWN, setting->bytes.value);
     lg_cell_text(table, setting->effect);
     lg_cell_text(table, setting->differs);
 }

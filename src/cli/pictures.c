@@ -193,7 +193,8 @@ bool lg_pictures_add_about(struct lg_pictures *pictures, const struct lg_session
 {
     char taken[32];
     struct lg_picture_about about = { .target = lg_session_about(session, taken),
-                                      .counts_dead = counts_dead };
+                                      .counts_dead = counts_dead,
+                                      .has_fields = !lg_clr_info(lg_session_clr(session))->is_bare };
     struct lg_report_target *target = &about.target;
     target->path = keep(pictures, target->path);
     target->runtime = keep(pictures, target->runtime);

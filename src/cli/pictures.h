@@ -16,6 +16,7 @@ struct lg_picture_about {
     double at;              // Minutes since the first, or its index: what rates are by.
     struct lg_amount total; // Objects and bytes that were counted.
     bool counts_dead;       // Dead ones, too.
+    bool has_fields;        // Names of fields: not in a .gcdump.
 };
 
 // Something that could not be known of some of them.

@@ -156,26 +156,18 @@ static void write_header(const struct layout *layout, const char *what)
 
 // ---- tables ----
 
-static void number_or_null(struct lg_table *table, uint64_t value, bool known)
-{
-    if (known)
-        lg_cell_number(table, value);
-    else
-        lg_cell_null(table);
-}
-
 static void add_amounts(struct layout *layout, struct lg_table *table, const char *name,
                         const struct lg_amounts *sum, bool known)
 {
     const struct lg_picture *picture = layout->view->picture;
     bool split = known && !sum->split_unknown;
-    number_or_null(table, sum->resident / picture->page_size, known);
-    number_or_null(table, sum->resident, known);
-    number_or_null(table, sum->own, split);
-    number_or_null(table, sum->shareable, split);
-    number_or_null(table, sum->shared, known && !picture->is_core);
-    number_or_null(table, sum->swapped, !picture->is_core);
-    number_or_null(table, sum->locked, !picture->is_core);
+    lg_cell_number_if(table, known, sum->resident / picture->page_size);
+    lg_cell_number_if(table, known, sum->resident);
+    lg_cell_number_if(table, split, sum->own);
+    lg_cell_number_if(table, split, sum->shareable);
+    lg_cell_number_if(table, known && !picture->is_core, sum->shared);
+    lg_cell_number_if(table, !picture->is_core, sum->swapped);
+    lg_cell_number_if(table, !picture->is_core, sum->locked);
     if (layout->change)
         lg_cell_real(table, change_of(layout, name, sum->resident));
     else
@@ -190,8 +182,8 @@ static void add_row(struct layout *layout, struct lg_table *table, const struct 
     lg_cell_name(table, lg_category_name(row->category));
     lg_cell_text(table, row->kind);
     lg_cell_text(table, row->name);
-    number_or_null(table, row->start, row->end > 0);
-    number_or_null(table, row->end, row->end > 0);
+    lg_cell_number_if(table, row->end > 0, row->start);
+    lg_cell_number_if(table, row->end > 0, row->end);
     add_amounts(layout, table, row->name, &row->sum, true);
 }
 

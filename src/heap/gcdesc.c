@@ -86,6 +86,10 @@ struct lg_error *gc_desc_read(struct lg_target *target, const struct lg_type *ty
     if (series == 0 || series > RUNS_MAX || series < -RUNS_MAX)
         return damaged(type, "absurd number of series");
     uint32_t runs = (uint32_t)(series < 0 ? -series : series);
+    // Nothing is allocated for more than there is.
+    uint64_t lowest = type->mt - (series < 0 ? 16 + UINT64_C(8) * runs : 8 + UINT64_C(16) * runs);
+    if (!lg_target_u64(target, lowest, &word))
+        return damaged(type, "cut short");
     _cleanup_free_ struct gc_desc *desc = calloc(1, sizeof(*desc) + runs * sizeof(struct gc_run));
     if (!desc)
         return &lg_no_memory;

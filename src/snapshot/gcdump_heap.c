@@ -1,6 +1,7 @@
 // The heap that is made of a .gcdump: objects in order, and their memory.
 #include "snapshot/gcdump_priv.h"
 #include "util/pages.h"
+#include "util/search.h"
 
 // ---- order ----
 
@@ -55,15 +56,8 @@ static struct lg_error *find_order(struct gcdump *dump)
 
 static const struct dump_segment *segment_of(const struct gcdump *dump, uint64_t address)
 {
-    size_t low = 0, high = dump->segments.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (dump->segments.at[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low > 0 && address < dump->segments.at[low - 1].end ? &dump->segments.at[low - 1] : NULL;
+    size_t i = lg_first_not(dump->segments.len, at, dump->segments.at[at].start <= address);
+    return i > 0 && address < dump->segments.at[i - 1].end ? &dump->segments.at[i - 1] : NULL;
 }
 
 // The highest whose objects end behind it, as the viewers have it.
@@ -167,6 +161,26 @@ static struct lg_error *add_handles(struct gcdump *dump, lg_node i, struct lg_st
     return NULL;
 }
 
+// All objects of a type are told to begin with as many references as the one that has most, as far as
+// there is room, and each of these words is looked at: a short file could tell of huge objects, and make
+// that take forever. Of a real heap few words are empty beside what its file takes.
+static struct lg_error *count_empty_words(const struct gcdump *dump)
+{
+    uint64_t budget = (UINT64_C(1) << 30) + 16 * (uint64_t)lg_reader_left(&dump->file);
+    for (uint32_t i = 0; i < dump->count; i++) {
+        struct dump_node node = { 0 };
+        dump_node(dump, dump->order[i], &node);
+        const struct dump_shape *shape = &dump->shapes.at[dump->types.at[node.type].id - 1];
+        uint64_t words = slots_of(shape, node.size);
+        words = words < shape->children_max ? words : shape->children_max;
+        uint64_t empty = words > node.children ? words - node.children : 0;
+        if (empty > budget)
+            return dump_damaged(dump, "its objects have room for far more references than it tells of");
+        budget -= empty;
+    }
+    return NULL;
+}
+
 static struct lg_error *find_handles(struct gcdump *dump, struct lg_stored *stored)
 {
     uint64_t budget = 4 * (uint64_t)lg_reader_left(&dump->file) + (64 << 10);
@@ -186,6 +200,8 @@ struct lg_error *dump_lay_out(struct gcdump *dump, struct lg_stored *stored)
     struct lg_error *err = find_order(dump);
     if (!err)
         err = find_segments(dump);
+    if (!err)
+        err = count_empty_words(dump);
     if (!err)
         err = find_handles(dump, stored);
     for (size_t i = 0; i < dump->heap.len && !err; i++)
@@ -277,15 +293,8 @@ static void put_object(struct gcdump *dump, lg_node i, const struct window *wind
 // The object that starts at or before an address, in the order; `count` if none does.
 static uint32_t find(const struct gcdump *dump, uint64_t address)
 {
-    uint32_t low = 0, high = dump->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (dump_address(dump, dump->order[middle]) <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low > 0 ? low - 1 : dump->count;
+    size_t i = lg_first_not(dump->count, at, dump_address(dump, dump->order[at]) <= address);
+    return i > 0 ? (uint32_t)i - 1 : dump->count;
 }
 
 static size_t read_heap(struct gcdump *dump, const struct lg_segment *segment, uint64_t address,
@@ -332,15 +341,8 @@ static size_t read_description(const struct gcdump *dump, uint64_t address, uint
 
 static const struct lg_segment *heap_at(const struct gcdump *dump, uint64_t address)
 {
-    size_t low = 0, high = dump->heap.len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (dump->heap.at[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low > 0 && address < dump->heap.at[low - 1].end ? &dump->heap.at[low - 1] : NULL;
+    size_t i = lg_first_not(dump->heap.len, at, dump->heap.at[at].start <= address);
+    return i > 0 && address < dump->heap.at[i - 1].end ? &dump->heap.at[i - 1] : NULL;
 }
 
 size_t dump_read(struct gcdump *dump, uint64_t address, void *buf, size_t len)

@@ -150,6 +150,10 @@ static struct lg_error *make_shapes(struct lg_snapshot *snapshot)
             free(desc);
             return &lg_no_memory;
         }
+        uint64_t taken = desc ? sizeof(*desc) + desc->runs * sizeof(*desc->run) : 0;
+        if (taken > snapshot->budget)
+            return makes_no_sense(snapshot, "CODE");
+        snapshot->budget -= taken;
         shapes->by_code[i] = (struct lg_shape){ type, desc };
     }
     return NULL;

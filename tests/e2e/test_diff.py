@@ -106,6 +106,30 @@ def test_dead_objects_count_only_with_all(lab, story):
     assert sum(dead) == count["all"] - count["live"]
 
 
+@pytest.fixture(scope="module")
+def dumps(lab, story):
+    """The first and the second picture as .gcdump files."""
+    paths = {which: lab.folder / f"story-{which}.gcdump" for which in ("first", "second")}
+    for which, path in paths.items():
+        lab.linger("snapshot", getattr(story, which), "-o", path)
+    return paths
+
+
+@pytest.mark.parametrize("before, after", [("dump", "snapshot"), ("snapshot", "dump"), ("dump", "dump")])
+def test_a_gcdump_on_either_side_counts_exactly(lab, story, dumps, before, after):
+    first, second = dumps["first"] if before == "dump" else story.first, dumps["second"] if after == "dump" else story.second
+    report, whole = diff(lab, first, second), diff(lab, story.first, story.second)
+    assert of_app(report) == of_app(whole) == {"Order": 500, "Ticket": 7}
+    keys = "type", "assembly", "before_count", "after_count", "before_size", "after_size", "growth_count", "growth_size", "state"
+    assert [[row[key] for key in keys] for row in report["types"]] == [[row[key] for key in keys] for row in whole["types"]]
+    assert (report["before"], report["after"]) == (whole["before"], whole["after"])
+    if before == after:  # Ways are those of both.
+        assert {row["type"] for row in report["holders"]} >= {"Order"}
+    else:
+        assert "holders" not in report and any("by fields, which a .gcdump has not" in note for note in report["incomplete"])
+        assert "by fields" in lab.linger("diff", first, second, "-by", "holder", status=3).err
+
+
 def test_three_pictures_tell_what_grows_steadily(lab, story):
     report = diff(lab, story.first, story.second, story.app.pid)
     assert [t["kind"] for t in report["targets"]] == ["snapshot", "core", "process"]
