@@ -7,6 +7,7 @@
 
 #include "cli/child.h"
 #include "util/cancel.h"
+#include "util/new_file.h"
 
 enum { GRACE_MS = 300 };
 
@@ -41,6 +42,7 @@ static void *wait_for_signal(void *data)
     } while (number == SIGINT
              && lg_cancel_flag == 0); // A watch has ended by it, which is all it is for.
     lg_session_end(watch->session);
+    lg_new_files_remove();
     lg_cancel_flag = number; // A prompt resets it.
     lg_interrupt_die();
     return NULL;

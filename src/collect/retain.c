@@ -323,7 +323,7 @@ static void leave(struct grouping *grouping)
 static bool walk(struct grouping *grouping)
 {
     bool ok = enter(grouping, 0);
-    while (ok && grouping->way.len > 0) {
+    while (ok && grouping->way.len > 0 && !lg_cancelled()) {
         struct visit *visit = &grouping->way.at[grouping->way.len - 1];
         if (visit->next == grouping->children.start[visit->number + 1])
             leave(grouping);
@@ -352,7 +352,9 @@ static struct lg_error *group(const struct lg_retention *retention, const uint32
     if (!grouping.inside || !grouping.own)
         return &lg_no_memory;
     err = lg_dominator_children_find(retention->tree, &grouping.children);
-    return err ? err : walk(&grouping) ? NULL : &lg_no_memory;
+    if (!err && !walk(&grouping))
+        err = &lg_no_memory;
+    return err ? err : lg_cancelled() ? &lg_was_cancelled : NULL;
 }
 
 struct lg_error *lg_retention_group(const struct lg_retention *retention, const uint32_t *key,

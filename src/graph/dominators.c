@@ -406,6 +406,8 @@ static bool find_idoms(const struct work *work)
         for (; d > semi; steps++)
             d = idom[d];
         idom[w] = d;
+        if (w % ASK == 0 && lg_cancelled())
+            return true;
         if (steps > (uint64_t)STEPS_PER_NODE * work->count)
             return finish_with_jumps(work, w + 1, idom);
     }
@@ -423,7 +425,7 @@ static struct lg_error *find(struct work *work, const lg_node *roots, size_t roo
         err = find_semidominators(work);
     if (!err && !find_idoms(work))
         err = &lg_no_memory;
-    return err;
+    return err ? err : lg_cancelled() ? &lg_was_cancelled : NULL;
 }
 
 // Which node has which number: nobody needs to know before.

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "graph/index_priv.h"
+#include "util/cancel.h"
 #include "util/error.h"
 #include "util/memory_left.h"
 #include "util/pages.h"
@@ -215,6 +216,8 @@ static void place_bucket(void *data, size_t bucket, size_t worker)
     uint32_t rows = left < BUCKET ? left : BUCKET;
     _cleanup_free_ uint32_t *cursor = calloc(rows + 1u, sizeof(*cursor));
     (void)worker;
+    if (lg_cancelled())
+        return;
     if (!cursor) {
         atomic_store(&sorter->failed, true);
         return;
@@ -260,6 +263,8 @@ struct lg_error *lg_edge_sorter_finish(struct lg_edge_sorter *sorter, struct lg_
     if (err)
         return err;
     lg_parallel(sorter->bucket_count, place_bucket, sorter);
+    if (lg_cancelled())
+        return &lg_was_cancelled;
     if (atomic_load(&sorter->failed))
         return &lg_no_memory;
     sorter->graph->edge_start[sorter->node_count] = (uint32_t)total;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "graph/index_priv.h"
+#include "util/cancel.h"
 #include "util/error.h"
 #include "util/memory_left.h"
 #include "util/pages.h"
@@ -189,7 +190,7 @@ static void place_piece(void *data, size_t i, size_t worker)
         memcpy(graph->edges + piece->start, piece->edges, piece->count * sizeof(*piece->edges));
     free(piece->edges);
     piece->edges = NULL;
-    for (lg_node n = piece->first; n < piece->behind; n++)
+    for (lg_node n = piece->first; n < piece->behind && !lg_cancelled(); n++)
         lg_row_sort(graph->edges + graph->edge_start[n],
                     graph->edge_start[n + 1] - graph->edge_start[n]);
 }
@@ -237,6 +238,8 @@ struct lg_error *lg_rows_finish(struct lg_rows *rows, struct lg_graph **ret)
     }
     rows->graph->edge_start[rows->node_count] = next;
     lg_parallel(rows->piece_count, place_piece, rows);
+    if (lg_cancelled())
+        return &lg_was_cancelled;
     *ret = lg_steal(rows->graph);
     return NULL;
 }

@@ -2,8 +2,31 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+
+// Unfinished ones. A fact of the process, and so a global: whoever ends it, from whatever thread, has to
+// know of them.
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lg_new_file *unfinished;
+
+static void forget(struct lg_new_file *file)
+{
+    struct lg_new_file **at = &unfinished;
+    while (*at && *at != file)
+        at = &(*at)->next;
+    if (*at)
+        *at = file->next;
+}
+
+void lg_new_files_remove(void)
+{
+    pthread_mutex_lock(&lock);
+    for (const struct lg_new_file *file = unfinished; file; file = file->next)
+        unlink(file->temporary);
+}
 
 static struct lg_error *open_temporary(struct lg_new_file *file)
 {
@@ -11,7 +34,13 @@ static struct lg_error *open_temporary(struct lg_new_file *file)
         file->temporary = NULL;
         return &lg_no_memory;
     }
+    pthread_mutex_lock(&lock);
     int fd = mkostemp(file->temporary, O_CLOEXEC); // Mode 0600: what is in a heap is nobody else's.
+    if (fd >= 0) {
+        file->next = unfinished;
+        unfinished = file;
+    }
+    pthread_mutex_unlock(&lock);
     if (fd < 0) {
         free(lg_steal(file->temporary));
         return lg_error_os(errno, "create '%s'", file->path);
@@ -51,10 +80,17 @@ struct lg_error *lg_new_file_put(struct lg_new_file *file, const void *bytes, si
 struct lg_error *lg_new_file_finish(struct lg_new_file *file)
 {
     FILE *stream = lg_steal(file->file);
-    if (fclose(stream) != 0 || rename(file->temporary, file->path) != 0)
+    if (fclose(stream) != 0)
         return lg_error_os(errno, "writing '%s'", file->path);
-    free(lg_steal(file->temporary));
-    return NULL;
+    pthread_mutex_lock(&lock);
+    bool is_there = rename(file->temporary, file->path) == 0;
+    int number = errno;
+    if (is_there) {
+        forget(file);
+        free(lg_steal(file->temporary));
+    }
+    pthread_mutex_unlock(&lock);
+    return is_there ? NULL : lg_error_os(number, "writing '%s'", file->path);
 }
 
 void lg_new_file_free(struct lg_new_file *file)
@@ -63,8 +99,11 @@ void lg_new_file_free(struct lg_new_file *file)
         return;
     if (file->file)
         fclose(file->file);
+    pthread_mutex_lock(&lock);
+    forget(file);
     if (file->temporary)
         unlink(file->temporary);
+    pthread_mutex_unlock(&lock);
     free(file->temporary);
     free(file->path);
     free(file);

@@ -14,6 +14,7 @@ struct lg_new_file {
     char *path, *temporary; // temporary: NULL when there is none any more
     FILE *file;             // Writing past lg_new_file_put() is allowed.
     uint64_t size;          // of what was put
+    struct lg_new_file *next;
 };
 LG_MUST_CHECK struct lg_error *lg_new_file_create(const char *path, struct lg_new_file **ret);
 LG_MUST_CHECK struct lg_error *lg_new_file_put(struct lg_new_file *file, const void *bytes, size_t len);
@@ -21,5 +22,9 @@ LG_MUST_CHECK struct lg_error *lg_new_file_put(struct lg_new_file *file, const v
 LG_MUST_CHECK struct lg_error *lg_new_file_finish(struct lg_new_file *file);
 void lg_new_file_free(struct lg_new_file *file); // NULL is allowed; removes what is unfinished
 LG_DEFINE_FREEP(lg_new_file)
+
+// Removes all that are unfinished, for a process that is about to end: whoever writes one meanwhile
+// waits from now on for good.
+void lg_new_files_remove(void);
 
 #endif

@@ -1,15 +1,21 @@
 """A heap whose graph has no room in linger's control group: refused in a sentence by whatever builds one, and nobody is killed."""
 import os
 import re
+import signal
 import subprocess
 
 import pytest
 
-from lab import clean_environment
+from lab import LIMIT, clean_environment, wait_until
 from test_limits import group, inside
 
 TICKETS = 1_200_000  # 24 bytes each.
 ROOM, ENOUGH = 32 << 20, 256 << 20
+
+
+@pytest.fixture(scope="module")
+def core(lab, app):
+    return lab.dump(app, "withheap", "room.core")
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +36,7 @@ def within(lab, folder, *words):
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, env=clean_environment())
 
 
-def test_what_has_no_room_is_refused_and_says_what_would_help(lab, app):
-    core = lab.dump(app, "withheap", "room.core")
+def test_what_has_no_room_is_refused_and_says_what_would_help(lab, app, core):
     snapshot = lab.folder / "room.snap"
     lab.linger("snapshot", core, "-o", snapshot)
     address = lab.linger("dumpheap", core, "-type", "Session", "-short").out.split()[0]
@@ -54,3 +59,21 @@ def test_what_has_no_room_is_refused_and_says_what_would_help(lab, app):
         assert run.returncode == 3, (name, run)
         assert re.search(r"would take \d+ MB of memory, and \d+ MB are left until the limit of linger's control group: raise the limit", run.stderr), (name, run)
     assert not list(lab.folder.glob("refused.*"))
+
+
+@pytest.mark.parametrize("name", ["ended.snap", "ended.gcdump", "ended.pb.gz"])
+def test_told_to_end_while_it_writes_it_leaves_nothing(lab, core, tmp_path, name):
+    """As soon as its unfinished file is there, it stands still until the signal waits for it. It may be done all the same before it is heard."""
+    linger = subprocess.Popen([lab.linger_program, "snapshot", core, "-o", tmp_path / name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, env=clean_environment(), preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    try:
+        assert wait_until(lambda: list(tmp_path.iterdir()) or linger.poll() is not None, LIMIT)
+        linger.send_signal(signal.SIGSTOP)
+        linger.send_signal(signal.SIGINT)
+        linger.send_signal(signal.SIGCONT)
+        status = linger.wait(LIMIT)
+    finally:
+        linger.kill()
+        linger.wait()
+    left = [path.name for path in tmp_path.iterdir()]
+    assert (status, left) in [(-signal.SIGINT, []), (-signal.SIGINT, [name]), (0, [name])], (status, left)
