@@ -3,14 +3,23 @@ sentence, and nothing of the port is left. Standard input and output are the com
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
 import lab as lab_module
 from test_alloc import Sites, check_planted
 from test_schema import check as validate
+
+@pytest.fixture
+def tmp_path():
+    """A short one: the name of a socket has 107 letters at most, and pytest's own folders with -n leave too few."""
+    with tempfile.TemporaryDirectory(prefix="lg-", dir="/tmp") as folder:
+        yield pathlib.Path(folder)
+
 
 VERSIONS = ["Sites", "Sites@9", "Sites@8"]
 
