@@ -3,9 +3,9 @@
 
 usage: bench/alloc.py [--linger FILE] [--rounds N] [--seconds N] [--app FILE] [-- OPTIONS OF linger alloc…]
 
-Throughput: median of the rounds, each with linger against the mean of the seconds before and behind it without. Memory in the target: resident beside the
-heap (RssAnon less what the GC has committed would need its own looks: the median of RssAnon with less that without). CPU and memory of linger: of
-its following alone, until it is told to end. Then the rate at which it reads the events of one round from a file.
+Throughput: median of the rounds, each with linger against the mean of the seconds before and behind it without; and by processor time of the service,
+which other work on the machine disturbs less. Memory in the target: median of RssAnon with linger less that without. CPU and memory of linger:
+of its following alone, until it is told to end. Then how long it takes to read the events of one round from a file.
 """
 import argparse
 import os
@@ -66,7 +66,7 @@ def main():
     service = Service(args.app, args.threads)
     try:
         service.rate(2)
-        plain, ratios, added, own_cpu, own_rss, volume = [service.rate(args.seconds)], [], [], [], [], 0
+        plain, ratios, works, added, own_cpu, own_rss, volume = [service.rate(args.seconds)], [], [], [], [], [], 0
         for _ in range(args.rounds):
             linger = subprocess.Popen([args.linger, "alloc", str(service.pid), "-o", trace, *args.options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             linger.stderr.readline()
@@ -80,10 +80,12 @@ def main():
             service.rate(0.5)
             plain.append(service.rate(args.seconds))
             ratios.append(2 * with_linger[0] / (plain[-1][0] + plain[-2][0]))
+            works.append(2 * with_linger[0] / with_linger[2] / (plain[-1][0] / plain[-1][2] + plain[-2][0] / plain[-2][2]))
             added.append(with_linger[3] - (plain[-1][3] + plain[-2][3]) / 2)
         print(f"service: {statistics.median(p[0] for p in plain):,.0f} requests/s, {statistics.median(p[1] for p in plain) / 1e9:.2f} GB/s, "
               f"{statistics.median(p[2] for p in plain):.2f} processors, {statistics.median(p[3] for p in plain):.0f} MB")
         print(f"throughput with linger: {100 * statistics.median(ratios):.1f} % (rounds: {', '.join(f'{100 * r:.1f}' for r in ratios)})")
+        print(f"requests per second of its processor time: {100 * statistics.median(works):.1f} % (rounds: {', '.join(f'{100 * r:.1f}' for r in works)})")
         print(f"added in the target: {statistics.median(added):.1f} MB (rounds: {', '.join(f'{a:.1f}' for a in added)})")
         print(f"linger: {100 * statistics.median(own_cpu):.1f} % of a processor, {max(own_rss):.1f} MB; {volume / args.seconds / 1e6:.1f} MB/s of events")
     finally:

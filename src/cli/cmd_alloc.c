@@ -45,6 +45,10 @@ struct lg_error *lg_alloc_query_parse(const struct lg_args *args, bool is_comman
         ret->by = LG_ALLOC_BY_STACK;
     if (ret->all && ret->by == LG_ALLOC_BY_HOLDER)
         return lg_error_new(LG_ERR_USAGE, "-all tells of what died, too: nothing holds it");
+    if (lg_args_has(args, "rate"))
+        return lg_error_new(LG_ERR_USAGE,
+                            "-rate: the runtime samples once in 100 KiB, and has no setting for it; "
+                            "-buffer and -max-bytes bound what following costs");
     if (ret->buffer_mb == 0 || ret->buffer_mb > BUFFER_MB_MAX)
         return lg_error_new(LG_ERR_USAGE, "-buffer is a number of MiB between 1 and %d", BUFFER_MB_MAX);
     if (out && !is_command && !lg_alloc_can_export(out))
@@ -169,6 +173,7 @@ const struct lg_option lg_alloc_options[] = {
     { "depth", LG_OPT_NUMBER, "N", "levels of the tree at most" },
     { "min", LG_OPT_NUMBER, "PERCENT", "least share of a row of the tree (default 1)" },
     { "all", LG_OPT_FLAG, NULL, "what died, too: the sites that made the most" },
+    { "rate", LG_OPT_TEXT, "SIZE", NULL },
     { "buffer", LG_OPT_NUMBER, "MB", "most memory that events may take in the target (default 64)" },
     { "o", LG_OPT_TEXT, "FILE",
       "also write .folded, .speedscope.json, .pb.gz, .snap, or all events (.nettrace)" },

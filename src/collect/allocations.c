@@ -30,8 +30,8 @@ static uint64_t hash_of(const struct lg_event *event, uint64_t mt)
 {
     uint64_t hash = lg_hash64(mt + 1);
     for (size_t i = 0; i < event->stack_count && i < STACK_MAX; i++)
-        hash = lg_hash64(hash ^ event->stack[i]);
-    return hash;
+        hash = ((hash ^ event->stack[i]) * 0x9e3779b97f4a7c15) ^ hash >> 32;
+    return lg_hash64(hash);
 }
 
 static bool is_origin(const struct lg_allocations *all, const struct lg_alloc_origin *origin,
