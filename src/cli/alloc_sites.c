@@ -116,16 +116,20 @@ static struct lg_error *read_stack(struct grouping *g, uint32_t i)
     const struct lg_alloc_origin *origin = &g->run->samples.origins.at[i];
     struct lg_alloc_sites *sites = g->sites;
     struct stack stack = { .start = (uint32_t)sites->stacks.len, .is_known = true };
+    uint64_t unknown = 0;
     for (uint32_t n = 0; n < origin->stack_count; n++) {
         uint32_t name = lg_alloc_name(&sites->names, origin, n);
         if (name == UINT32_MAX || !lg_vec_push(&sites->stacks, name))
             return &lg_no_memory;
         const struct lg_alloc_frame *frame = &sites->names.frames.at[name];
         stack.is_noise |= is_tracing(frame);
-        sites->frames++;
-        sites->unresolved += !frame->method;
+        unknown += !frame->method;
         if (!stack.own && !frame->is_system)
             stack.own = n + 1;
+    }
+    if (!stack.is_noise) { // Reflection, which tracing itself does much, has native code among it.
+        sites->frames += origin->stack_count;
+        sites->unresolved += unknown;
     }
     stack.count = origin->stack_count;
     stack.own = stack.own ? stack.own : stack.count;

@@ -28,7 +28,8 @@ def run(lab, name, mode, rounds, *options):
             linger.kill()
         wrong = 0
         try:
-            test_alloc.check_planted(sites, report)
+            if not options:
+                test_alloc.check_planted(sites, report)
         except AssertionError as error:
             print("WRONG", name, mode, error)
             wrong = 1
