@@ -6,6 +6,7 @@
 #include "cli/collection.h"
 #include "cli/pictures.h"
 #include "cli/support.h"
+#include "target/live.h"
 
 enum { TOP = 20 };
 
@@ -102,14 +103,21 @@ static struct lg_error *take_all(struct lg_session *session, const struct lg_arg
     bool prompting = lg_session_target(session) != NULL;
     _cleanup_(end_session) struct lg_session *beside = prompting ? lg_session_new() : NULL;
     struct lg_error *err = prompting && !beside ? &lg_no_memory : NULL;
-    if (!err && lg_args_has_target_option(args, "gc"))
+    bool collects = lg_args_has_target_option(args, "gc");
+    if (!err && collects)
         err = check_collection(session, args);
+    // One that stands still for us could not answer, and may be told beside, too.
+    bool waits = !err && collects && prompting && lg_live_reads_process(lg_session_target(session));
+    if (waits)
+        lg_session_end(session);
     if (!err && beside)
         err = lg_session_use_dac(beside, lg_args_text(args, "dac"));
     for (size_t i = 0; i < lg_args_count(args) && !err; i++)
         err = take(beside ? beside : session, args, lg_args_at(args, i), pictures);
     if (!err && prompting)
         err = take_open(session, args, pictures);
+    if (err && waits)
+        lg_error_free(lg_session_refresh(session)); // What was wrong is told already.
     return err;
 }
 

@@ -93,8 +93,10 @@ struct lg_error *lite_finish(struct lite *lite, uint64_t *size_ret)
 {
     struct lg_error *err;
     run(lite, "COMMIT");
-    if (check(lite, sqlite3_close(lite->db)))
+    int code = sqlite3_close(lite->db);
+    if (code == SQLITE_OK) // Whatever went wrong before.
         lite->db = NULL;
+    check(lite, code);
     err = lg_steal(lite->err);
     if (!err && fseek(lite->file->file, 0, SEEK_END) != 0)
         err = lg_error_new(LG_ERR_OS, "writing '%s'", lite->file->path);

@@ -181,10 +181,11 @@ def test_a_process_that_stands_still_is_let_go_to_collect(lab):
     process = subprocess.Popen([str(lab.program("Leak")), "--seconds", "3600", "--objects", "10"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=refuse_copies)
     try:
         assert process.stdout.readline()
-        words = ["dumpheap -stat -top 1", "refresh -gc", "watch -rounds 2 -every 100ms --gc", "vadump --gc"]
+        words = ["dumpheap -stat -top 1", "refresh -gc", "watch -rounds 2 -every 100ms --gc", "vadump --gc", f"diff {process.pid} --gc", "dumpheap -stat -top 1"]
         result = lab.linger("attach", process.pid, *[word for command in words for word in ("-c", command)])
         assert "cannot be copied (its seccomp filter refuses clone)" in result.err
-        assert result.err.count("note: full collection first, paused ") == 4, result.err
+        assert result.err.count("note: full collection first, paused ") == 5, result.err
+        assert result.out.count("\n   full collection first, paused ") == 2, result.out  # Of both pictures of it.
         compared = lab.linger("dumpheap", process.pid, "-stat", "--gc")
         assert "cannot be copied" in compared.err and "After the collection: " in compared.out
         is_untouched(process.pid)
