@@ -14,6 +14,7 @@
 
 #include "target/proc.h"
 #include "util/error.h"
+#include "util/proc_text.h"
 
 enum {
     NAP_NS = 500 * 1000, // At first,
@@ -47,9 +48,19 @@ static void nap(long *ns)
         *ns *= 2;
 }
 
-// As waitpid, but a stop before a signal is only looked at: once it is waited for, the kernel has given
-// the signal to us, and it is lost if we die (torvalds/linux kernel/exit.c @00c65c8,
-// wait_task_stopped). Looked at, it is delivered then.
+// Whether this thread that has ended was a process that this one had started (`run`).
+static bool is_ours(int tid)
+{
+    char name[32], text[LG_PROC_TEXT];
+    snprintf(name, sizeof(name), "/proc/%d/status", tid);
+    return lg_proc_read(AT_FDCWD, name, text, sizeof(text)) > 0
+           && lg_proc_field(text, "PPid", -1) == getpid() && lg_proc_field(text, "Tgid", -1) == tid;
+}
+
+// As waitpid, but two things are only looked at. A stop before a signal: once it is waited for, the
+// kernel has given the signal to us, and it is lost if we die (torvalds/linux kernel/exit.c @00c65c8,
+// wait_task_stopped); looked at, it is delivered then. And the end of a process that we had started:
+// its status is for whoever did that (ibid., wait_task_zombie).
 static int look(int tid, int *status_ret)
 {
     siginfo_t info = { 0 };
@@ -57,11 +68,12 @@ static int look(int tid, int *status_ret)
         return -1;
     if (info.si_pid == 0)
         return 0;
+    bool is_end = info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED;
     bool is_signal =
         info.si_code == CLD_TRAPPED && info.si_status >> 8 == 0 && info.si_status != (SIGTRAP | 0x80);
-    if (!is_signal)
+    if (!is_signal && !(is_end && is_ours(tid)))
         return waitpid(tid, status_ret, __WALL | WNOHANG);
-    *status_ret = info.si_status << 8 | 0x7f;
+    *status_ret = is_signal ? info.si_status << 8 | 0x7f : 0;
     return tid;
 }
 

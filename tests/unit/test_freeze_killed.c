@@ -286,6 +286,30 @@ static void nor_is_a_continue(void **state)
     end_with(&prey, 12);
 }
 
+// ---- the target is killed, and had been started by linger ----
+
+// At every step of a look: whoever started it learns how it ended.
+static void whoever_started_it_has_its_status(void **state)
+{
+    int when = 1;
+    bool is_done = false;
+    for (; when < STEPS_MAX && !is_done; when++) {
+        struct prey prey = { 0 };
+        struct lg_target *target = NULL;
+        prey_start(&prey, count_and_wait);
+        prey_await(&prey, 2);
+        plan = (struct plan){ .when = when, .signal = SIGKILL, .prey = prey.pid, .tracer = getpid() };
+        lg_error_free(lg_live_open(prey.pid, &target));
+        lg_target_free(target);
+        is_done = atomic_load(&plan.steps) < when;
+        plan.tracer = 0;
+        if (is_done)
+            __real_kill(prey.pid, SIGKILL);
+        assert_int_equal(prey_end(&prey), -SIGKILL);
+    }
+    assert_true(when > 5 && is_done);
+}
+
 // ---- the target is the first process of its namespace, and takes in orphans ----
 
 static int live_apart(struct prey *prey)
@@ -362,6 +386,7 @@ int main(void)
         cmocka_unit_test(no_signal_is_lost_with_linger),
         cmocka_unit_test(a_stop_is_not_lost_with_linger),
         cmocka_unit_test(nor_is_a_continue),
+        cmocka_unit_test(whoever_started_it_has_its_status),
         cmocka_unit_test(the_watchdog_leaves_nothing_either),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
