@@ -8,7 +8,7 @@ struct making {
     const struct lg_alloc_sites *sites;
     struct lg_made *made;
     uint32_t *frame;        // [frames] its number in `made`, + 1; 0: not there yet
-    struct lg_map by_stack; // start of a stack in `sites` -> site
+    struct lg_map by_stack; // start of a stack in `sites`, and its length -> site
     bool failed;
 };
 
@@ -37,13 +37,15 @@ static uint32_t frame_of(struct making *m, uint32_t at)
 static uint32_t site_of(struct making *m, const struct lg_alloc_kept *kept)
 {
     uint32_t found;
-    if (lg_map_get(&m->by_stack, kept->stack, &found))
+    uint64_t key =
+        (uint64_t)kept->stack << 32 | kept->count; // An empty one starts where the next one does.
+    if (lg_map_get(&m->by_stack, key, &found))
         return found;
     const struct lg_made_site site = { (uint32_t)m->made->stacks.len, kept->count, kept->own };
     found = (uint32_t)m->made->sites.len;
     for (uint32_t i = 0; i < kept->count && !m->failed; i++)
         m->failed |= !lg_vec_push(&m->made->stacks, frame_of(m, m->sites->stacks.at[kept->stack + i]));
-    m->failed |= !lg_vec_push(&m->made->sites, site) || !lg_map_put(&m->by_stack, kept->stack, found);
+    m->failed |= !lg_vec_push(&m->made->sites, site) || !lg_map_put(&m->by_stack, key, found);
     return found;
 }
 

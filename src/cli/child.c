@@ -172,7 +172,7 @@ bool lg_child_take_signal(struct lg_child *child, int number)
     int pid = child->pid;
     if (number != SIGINT && pid)
         kill(pid, number);
-    else if (number == SIGINT)
-        lg_cancel_flag = number;
+    else
+        lg_cancel_flag = SIGINT;
     return true;
 }

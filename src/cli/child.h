@@ -3,7 +3,8 @@
 //
 //     signal                            what becomes of it
 //     Ctrl-C at a terminal              the terminal tells both; for us it ends the following only
-//     SIGTERM, SIGHUP                   handed on to the command; we end when it does
+//     SIGTERM, SIGHUP                   handed on to the command; we end when it does. Where only what
+//                                       it left behind runs on: as Ctrl-C
 //     SIGQUIT                           the command's alone
 //
 // Its exit status is ours: 128 and the signal, if one ended it.

@@ -148,3 +148,14 @@ def test_a_command_that_is_interrupted_before_a_runtime_is_up_goes_on(lab, tmp_p
         run.linger.send_signal(signal.SIGINT)
         assert run.linger.stderr.readline() == "linger: run: 'sh': interrupted before a .NET runtime had come up\n"
         assert run.end("12")[0] == 12
+
+
+def test_what_a_command_leaves_behind_is_not_waited_for_after_a_sigterm(lab, tmp_path):
+    script = 'exec 3<&0; (read x <&3) & echo ready $$; exit 3'
+    with Run(lab, tmp_path, "sh", "-c", script) as run:
+        shell = pathlib.Path(f"/proc/{run.pid}")
+        assert lab_module.wait_until(lambda: not shell.exists())  # Reaped.
+        run.linger.send_signal(signal.SIGTERM)
+        run.linger.wait(timeout=300)  # What is left behind reads on.
+        status, err, _ = run.end()
+        assert (status, err) == (3, "linger: run: 'sh': interrupted before a .NET runtime had come up\n")
