@@ -144,6 +144,9 @@ LG_MUST_CHECK struct lg_error *lg_alloc_sites_find(struct lg_session *session, s
                                                    struct lg_alloc_sites *ret);
 void lg_alloc_sites_deinit(struct lg_alloc_sites *sites);
 
+// Of so many samples at the most there may be as many objects as these stand for, though none was met:
+// the two-sided 95 % bound of Poisson's law, -ln(0.025).
+#define LG_ALLOC_NONE_MAX 3.688879
 // 95 % of such samples come from something between `*low_ret` and `*high_ret`.
 void lg_alloc_interval(double estimate, double variance, double *low_ret, double *high_ret);
 

@@ -42,13 +42,20 @@ static const struct lg_column survivor_columns[] = {
 static const struct lg_table_spec survivor_spec =
     LG_TABLE_SPEC("survivors", survivor_columns, LG_TABLE_HIDDEN);
 
-static void cell_estimate(struct lg_table *table, double estimate, double variance)
+// `made`: estimate for all `samples` of the row, dead or alive; less than 0: unknown.
+static void cell_estimate(struct lg_table *table, double estimate, double variance, double made,
+                          uint64_t samples)
 {
     double low, high;
     lg_alloc_interval(estimate, variance, &low, &high);
+    if (estimate == 0 && samples)
+        high = LG_ALLOC_NONE_MAX * made / (double)samples;
     lg_cell_number(table, (uint64_t)(estimate + 0.5));
     lg_cell_number(table, (uint64_t)low);
-    lg_cell_number(table, (uint64_t)(high + 0.5));
+    if (high >= 0)
+        lg_cell_number(table, (uint64_t)(high + 0.5));
+    else
+        lg_cell_null(table);
 }
 
 void lg_alloc_cell_frames(struct lg_table *table, const struct lg_alloc_sites *sites,
@@ -93,8 +100,9 @@ static const char *what(const struct lg_alloc_site *site, enum lg_alloc_by by)
 void lg_alloc_cell_living(struct lg_table *table, const struct lg_alloc_site *sums, bool is_known)
 {
     if (is_known) {
-        cell_estimate(table, sums->bytes, sums->bytes_var);
-        cell_estimate(table, sums->count, sums->count_var);
+        double made_count = sums->unsized ? -1 : sums->made_count;
+        cell_estimate(table, sums->bytes, sums->bytes_var, sums->made_bytes, sums->samples);
+        cell_estimate(table, sums->count, sums->count_var, made_count, sums->samples);
         lg_cell_number(table, sums->survivors);
     }
     for (int i = 0; i < 7 && !is_known; i++)
