@@ -271,21 +271,23 @@ static struct lg_error *excuse_end(struct follow *follow, struct lg_error *err)
     return NULL;
 }
 
-// Asks for the end, and reads what the runtime tells of its code.
+// Asks for the end, and reads what the runtime tells of its code. A process that ends takes its socket
+// away first, and cannot be asked any more: its stream has an end all the same, soon.
 static struct lg_error *read_rest(struct follow *follow)
 {
-    struct lg_error *err = follow->session.ended ? NULL : lg_diag_stop(follow->diag, &follow->session);
-    if (err && is_over(follow->run->pid)) { // Its stream has an end all the same.
-        lg_error_free(err);
-        err = NULL;
-    }
+    struct lg_error *unasked =
+        follow->session.ended ? NULL : lg_diag_stop(follow->diag, &follow->session);
+    struct lg_error *err = unasked == &lg_was_cancelled ? unasked : NULL;
     uint64_t last = now(CLOCK_MONOTONIC), bytes = 0;
     while (!err && !follow->session.ended && now(CLOCK_MONOTONIC) - last < DRAIN_MS * 1000000ull) {
         err = read_step(follow);
         uint64_t have = lg_nettrace_facts(follow->run->trace)->bytes;
-        last = have != bytes ? now(CLOCK_MONOTONIC) : last;
+        last = have != bytes && !unasked ? now(CLOCK_MONOTONIC) : last;
         bytes = have;
     }
+    if (!err && unasked && !follow->session.ended && !is_over(follow->run->pid))
+        return unasked;
+    lg_error_free(unasked);
     return err;
 }
 

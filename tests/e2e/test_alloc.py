@@ -10,11 +10,13 @@ import errno
 import json
 import math
 import os
+import pathlib
 import re
 import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -217,6 +219,21 @@ def test_a_session_that_is_cut_has_no_survivors(lab):
         validate(report)
         assert report["ended_by"] == "the end of the session" and report["survivors"] == []
         assert any("which objects are alive is unknown" in sentence for sentence in report["incomplete"])
+
+
+def test_a_process_whose_socket_is_gone_has_a_report_when_it_ends(lab):
+    """One that ends takes it away first, and cannot be asked to stop a session any more."""
+    with Sites(lab, "Sites", "workstation") as sites:
+        linger = sites.follow()
+        assert sites.ask("leak 2") == "leaked\n"
+        for name in pathlib.Path(os.environ.get("TMPDIR", "/tmp")).glob(f"dotnet-diagnostic-{sites.app.pid}-*-socket"):  # Killed processes leave theirs.
+            name.unlink()
+        linger.send_signal(signal.SIGINT)
+        time.sleep(1)  # Whether it has been looked at by now changes nothing of this.
+        sites.app.stdin.write("exit 0\n")
+        sites.app.stdin.flush()
+        out, err = linger.communicate(timeout=300)
+        assert linger.returncode == 0 and validate(json.loads(out))["samples"] > 0, err
 
 
 def alloc(lab, file, *options):

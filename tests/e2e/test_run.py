@@ -62,7 +62,8 @@ def test_a_command_that_runs_on_tells_what_is_alive_and_its_status_is_passed_on(
         run.linger.send_signal(signal.SIGINT)  # To linger alone.
         report = json.loads(run.linger.stderr.readline())
         validate(report)
-        assert report["ended_by"] == "an interrupt" and report["lost_events"] == report["unplaced"] == 0
+        assert report["ended_by"] == "an interrupt" and report["lost_events"] == 0
+        assert report["unplaced"] <= 0.01 * report["samples"]  # As in test_alloc.
         assert report["tracked"] >= report["confirmed"] >= 0.99 * report["tracked"]
         run.app = type("App", (), {"pid": run.pid})
         found = check_planted(run, report)
