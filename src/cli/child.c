@@ -38,7 +38,8 @@ static int spawn(char *const *words, char *const *environment, pid_t *pid_ret)
     for (size_t i = 0; i < 3; i++)
         sigdelset(&mask, (int[]){ SIGINT, SIGTERM, SIGHUP }[i]);
     sigemptyset(&normal);
-    sigaddset(&normal, SIGPIPE);
+    sigaddset(&normal, SIGPIPE); // Ignored in ours (main.c).
+    sigaddset(&normal, SIGXFSZ);
     int errnum = posix_spawnattr_init(&attributes);
     if (errnum)
         return errnum;

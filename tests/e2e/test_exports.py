@@ -307,7 +307,7 @@ def test_the_same_heap_gives_the_same_bytes(lab, ending):
 @pytest.mark.parametrize("ending", [".gcdump", ".pb.gz", ".sqlite"])
 def test_what_cannot_be_written_leaves_what_was_there(lab, tmp_path, ending):
     def little_room():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it.
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
     there = tmp_path / f"there{ending}"
