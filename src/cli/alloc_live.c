@@ -139,26 +139,32 @@ static struct lg_error *read_step(struct follow *follow)
     static char buf[1 << 18];
     size_t len;
     struct lg_error *err = lg_diag_read(&follow->session, buf, sizeof(buf), STEP_MS, &len);
-    if (err == &lg_was_cancelled && lg_cancel_flag == SIGINT)
-        return NULL;
     return err ? err : lg_alloc_take(follow->run, buf, len);
 }
 
 static struct lg_error *read_until_enough(struct follow *follow, const struct lg_alloc_query *query)
 {
     struct lg_error *err = NULL;
-    while (!err && !(follow->run->ended_by = is_enough(follow, query)))
+    while (!err && !(follow->run->ended_by = is_enough(follow, query))) {
         err = read_step(follow);
+        if (err == &lg_was_cancelled && lg_cancel_flag == SIGINT)
+            err = NULL;
+    }
     follow->run->seconds = (double)(now(CLOCK_MONOTONIC) - follow->answered_at) / 1e9;
     if (lg_cancel_flag == SIGINT)
         lg_cancel_flag = 0; // It has ended what it is for (interrupt.c).
     return err;
 }
 
-static bool is_over(int pid)
+static char state_of(int pid)
 {
     _cleanup_close_ int proc = lg_proc_open(pid);
-    char state = proc >= 0 ? lg_proc_state(proc, "stat") : 0;
+    return proc >= 0 ? lg_proc_state(proc, "stat") : 0;
+}
+
+static bool is_over(int pid)
+{
+    char state = state_of(pid);
     return state == 0 || state == 'Z' || state == 'X';
 }
 
@@ -277,7 +283,9 @@ static struct lg_error *read_rest(struct follow *follow)
 {
     struct lg_error *unasked =
         follow->session.ended ? NULL : lg_diag_stop(follow->diag, &follow->session);
-    struct lg_error *err = unasked == &lg_was_cancelled ? unasked : NULL;
+    if (unasked == &lg_was_cancelled || (unasked && state_of(follow->run->pid) == 'T'))
+        return unasked;
+    struct lg_error *err = NULL;
     uint64_t last = now(CLOCK_MONOTONIC), bytes = 0;
     while (!err && !follow->session.ended && now(CLOCK_MONOTONIC) - last < DRAIN_MS * 1000000ull) {
         err = read_step(follow);

@@ -4,9 +4,11 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -160,3 +162,16 @@ def test_what_a_command_leaves_behind_is_not_waited_for_after_a_sigterm(lab, tmp
         run.linger.wait(timeout=300)  # What is left behind reads on.
         status, err, _ = run.end()
         assert (status, err) == (3, "linger: run: 'sh': interrupted before a .NET runtime had come up\n")
+
+
+@pytest.mark.parametrize("delay", [0.09, 0.12, 0.15])
+def test_a_second_interrupt_ends_what_the_first_has_begun(lab, tmp_path, delay):
+    """Whatever that is at the time: linger never turns in circles until it gives up waiting."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with Run(lab, tmp_path, lab.program("Sites")) as run:
+        run.linger.send_signal(signal.SIGINT)
+        time.sleep(delay)
+        run.linger.send_signal(signal.SIGINT)
+        assert run.end("exit 5")[0] == 5
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 30
