@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import lab as lab_module
 from test_alloc import Sites, end
 from test_schema import check as validate
 
@@ -14,8 +15,8 @@ KINDS = {"Normal": "strong", "Weak": "weak-short", "WeakLong": "weak-long", "Pin
 
 
 def follow(sites, *options):
-    linger = subprocess.Popen([str(sites.lab.linger_program), "handles-alloc", str(sites.app.pid), *options],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    linger = sites.started.enter_context(lab_module.running([sites.lab.linger_program, "handles-alloc", sites.app.pid, *options],
+                                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     said = linger.stderr.readline()
     assert said.startswith(f"following {sites.app.pid}"), said + linger.communicate()[1]
     return linger
