@@ -167,6 +167,7 @@ static void end_window(struct lg_allocations *all)
         begin_window(all);
     if (all->foreground && all->foreground_since <= all->window_start)
         lg_allocations_distrust(all, &all->dropped_confused);
+    lg_allocations_judge_background(all);
     lg_allocations_sort(all);
     for (size_t i = 0; i < all->live.len; i++) {
         const struct lg_alloc_sample *sample = &all->live.at[i];

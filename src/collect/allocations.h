@@ -115,6 +115,8 @@ LG_MUST_CHECK struct lg_error *lg_allocations_gc_event(struct lg_allocations *al
 // Drops all samples, and trusts no GC that has begun.
 void lg_allocations_distrust(struct lg_allocations *all, uint64_t *counter);
 void lg_allocations_forget_gcs(struct lg_allocations *all);
+// As at its end, of a background GC that still goes on, if it has told what survived.
+void lg_allocations_judge_background(struct lg_allocations *all);
 // By address; of several at one address only the last one.
 void lg_allocations_sort(struct lg_allocations *all);
 

@@ -120,22 +120,32 @@ static void end_blocking(struct lg_allocations *all, struct lg_alloc_gc *gc, uin
 // that, is dead if it lay there when it began. Of what was promoted or allocated there meanwhile nothing
 // is sure: alive where it does not sweep, dead where it does, and its room another object's since. In
 // gen0 and gen1 what is dead becomes room for new objects at once, before the GC tells what survived
-// (regions, .NET 7 on, measured). Samples in doubt are given up.
-static void end_background(struct lg_allocations *all, struct lg_alloc_gc *gc)
+// (regions, .NET 7 on, measured). Samples in doubt are given up. `only_young`: those of gen0 and gen1.
+static void judge(struct lg_allocations *all, struct lg_alloc_gc *gc, bool only_young)
 {
     size_t kept = 0;
+    sort(&gc->before);
+    sort(&gc->survived);
+    lg_allocations_sort(all);
     for (size_t i = 0; i < all->live.len; i++) {
         const struct lg_alloc_sample *sample = &all->live.at[i];
         const struct range *range = find(&gc->before, sample->address);
         bool is_old = range && range->to >= FULL, survived = find(&gc->survived, sample->address);
-        bool is_dead = is_old && !survived && sample->in_background == sample->address;
-        bool is_doubtful = !is_dead && sample->when_told == sample->address && (!is_old || !survived);
+        bool is_dead = !only_young && is_old && !survived && sample->in_background == sample->address;
+        bool is_doubtful =
+            !is_dead && sample->when_told == sample->address && (!is_old || (!only_young && !survived));
         if (!is_dead && !is_doubtful)
             all->live.at[kept++] = *sample;
         all->dead += is_dead;
         all->dropped_background += is_doubtful;
     }
     all->live.len = kept;
+}
+
+void lg_allocations_judge_background(struct lg_allocations *all)
+{
+    if (all->background && all->background->survived.all.len)
+        judge(all, all->background, false);
 }
 
 static enum lg_thread_sort sort_of(struct lg_allocations *all, uint64_t thread)
@@ -179,8 +189,11 @@ static void end_gc(struct lg_allocations *all, const struct lg_event *event, uin
     all->full_gcs += gc->generation >= FULL;
     all->background_gcs += in_background;
     all->became_blocking += gc->is_background && !in_background;
+    // One that moves objects meanwhile moves what lies where they lay, too.
+    if (all->background && all->background != gc)
+        judge(all, all->background, true);
     if (in_background)
-        end_background(all, gc);
+        judge(all, gc, false);
     else
         end_blocking(all, gc, gc->is_background ? FULL : gc->generation);
     if (gc == all->foreground)

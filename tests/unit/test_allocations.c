@@ -231,6 +231,44 @@ static void a_background_gc_kills_only_what_was_there_all_the_time(void **state)
     assert_int_equal(run.all.dropped_background, 2); // 0x30400, 0x10800
 }
 
+// What lies in gen0 or gen1 as it tells may be another object's room since, wherever that goes then.
+static void what_a_background_gc_leaves_in_doubt_stays_so_when_it_is_moved(void **state)
+{
+    _cleanup_(end_run) struct run run = new_run();
+    sample(&run, 0x10000);
+    start(&run, 1, 2, BACKGROUND);
+    generations(&run);
+    sample(&run, 0x10800);
+    run.thread = BGC;
+    survived(&run, 0x30100, 0x20);
+    run.thread = APP;
+    sample(&run, 0x10900); // after it told
+    start(&run, 2, 0, FOREGROUND);
+    generations(&run);
+    moved(&run, 0x10000, 0x20400, 0x20);
+    moved(&run, 0x10800, 0x20420, 0x120);
+    end(&run, 2, 0);
+    assert_int_equal(run.all.dropped_background, 2);
+    run.thread = BGC;
+    end(&run, 1, 2);
+    assert_int_equal(run.all.live.len, 1);
+    assert_true(is_at(&run, 0x20520));
+}
+
+static void a_background_gc_that_goes_on_when_the_copy_is_made_is_judged(void **state)
+{
+    _cleanup_(end_run) struct run run = new_run();
+    static const uint64_t at[] = { 0x10000, 0x30000, 0x30100 };
+    for (size_t i = 0; i < 3; i++)
+        sample(&run, at[i]);
+    start(&run, 1, 2, BACKGROUND);
+    generations(&run);
+    run.thread = BGC;
+    survived(&run, 0x30100, 0x20);
+    lg_allocations_finish(&run.all);
+    assert_true(run.all.live.len == 1 && is_at(&run, 0x30100));
+}
+
 static void a_background_gc_that_becomes_blocking_moves(void **state)
 {
     _cleanup_(end_run) struct run run = new_run();
@@ -421,6 +459,8 @@ int main(void)
         cmocka_unit_test(a_new_object_at_the_place_of_a_dead_one_takes_it),
         cmocka_unit_test(what_lies_in_no_generation_is_counted),
         cmocka_unit_test(a_background_gc_kills_only_what_was_there_all_the_time),
+        cmocka_unit_test(what_a_background_gc_leaves_in_doubt_stays_so_when_it_is_moved),
+        cmocka_unit_test(a_background_gc_that_goes_on_when_the_copy_is_made_is_judged),
         cmocka_unit_test(a_background_gc_that_becomes_blocking_moves),
         cmocka_unit_test(a_background_gc_that_another_thread_ends_is_blocking),
         cmocka_unit_test(a_number_that_is_left_out_costs_all_samples),
