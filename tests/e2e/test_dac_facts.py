@@ -103,7 +103,7 @@ def test_fields_are_the_same(told):
         if (offset, element, kind, type_mt, address, there) != clr:
             wrong.append((told.name(mt), token, dac, clr))
     assert not wrong, f"{len(wrong)} of {len(pairs)}: {wrong[:5]}"
-    assert len(pairs) > 1000 and approximate < len(pairs) / 10
+    assert len(pairs) > 1000 and approximate < len(pairs) / 4  # How many generic types an app has loaded is its own affair.
     kinds = collections.Counter(clr[2] for _, _, clr in pairs)
     assert kinds["instance"] > 500 and kinds["static"] > 100 and kinds["thread"] >= 2
     assert sum(clr[5] != "0" for _, _, clr in pairs) > 20  # Statics with objects in them.

