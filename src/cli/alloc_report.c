@@ -319,6 +319,10 @@ static void add_notes(const struct lg_alloc_run *run, const struct lg_alloc_site
     if (s->dropped_origins)
         lg_report_incomplete(report, "%" PRIu64 " samples were not kept: too many different stacks",
                              s->dropped_origins);
+    if (s->dropped_lost + s->dropped_missing + s->dropped_confused + s->dropped_background
+        + s->dropped_window + s->dropped_origins)
+        lg_report_incomplete(report, "what was given up is in no estimate of what is alive: "
+                                     "these, and their bounds, may be too low");
     if (s->uses_ticks)
         lg_report_incomplete(report,
                              "this runtime samples every 100 KiB that a heap hands out, not by "
