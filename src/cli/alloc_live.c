@@ -177,11 +177,14 @@ struct keeper {
     atomic_bool is_enough;
 };
 
+// What comes beyond that stays in the runtime's buffer, or is lost there, and counted: after the copy,
+// as a rule, where it costs nothing.
 static void *keep_reading(void *data)
 {
-    enum { PIECE = 1 << 18 };
+    enum { PIECE = 1 << 18, KEPT_MAX = 64 << 20 };
     struct keeper *keeper = data;
-    while (!keeper->err && !keeper->is_enough && !keeper->follow->session.ended) {
+    while (!keeper->err && !keeper->is_enough && !keeper->follow->session.ended
+           && keeper->bytes.len < KEPT_MAX) {
         size_t len = 0, at = keeper->bytes.len;
         if (!lg_vec_reserve((void **)&keeper->bytes.at, &keeper->bytes.cap, at + PIECE, 1)) {
             keeper->err = &lg_no_memory;
