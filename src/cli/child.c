@@ -1,6 +1,7 @@
 #include "cli/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -12,9 +13,10 @@
 
 #include "diag/diag.h"
 #include "util/cancel.h"
+#include "util/proc_text.h"
 #include "util/vec.h"
 
-enum { STEP_MS = 10, LOOK_EVERY = 50, NOT_FOUND = 127, NOT_RUN = 126, NOT_KNOWN = 255 };
+enum { STEP_MS = 10, LOOK_EVERY = 50, SAY_AFTER = 30, NOT_FOUND = 127, NOT_RUN = 126, NOT_KNOWN = 255 };
 #define PORTS "DOTNET_DiagnosticPorts="
 
 typedef LG_VEC(char *) words_t;
@@ -101,7 +103,38 @@ static void wait_a_moment(void)
     nanosleep(&(struct timespec){ .tv_nsec = STEP_MS * 1000000L }, NULL);
 }
 
-// Whether it, and all that it has left behind, is gone.
+// Whether a process was started with our port in its environment, or may have been.
+static bool has_port(const struct lg_child *child, const char *pid)
+{
+    char name[64];
+    size_t len;
+    const char *setting = lg_port_setting(child->port);
+    snprintf(name, sizeof(name), "/proc/%s/environ", pid);
+    _cleanup_free_ char *text = lg_proc_read_all(AT_FDCWD, name, &len);
+    if (!text)
+        return errno != ENOENT && errno != ESRCH;
+    // Empty: of a process that is just executing a program.
+    return len == 0 || memmem(text, len, setting, strcspn(setting, ",")) != NULL;
+}
+
+// What a runtime starts is not told of the port, so that the servers that a build leaves behind have
+// none, nor has what they start.
+static bool is_port_left_behind(const struct lg_child *child)
+{
+    size_t len;
+    char *rest = NULL;
+    _cleanup_free_ char *pids = lg_proc_read_all(AT_FDCWD, "/proc/thread-self/children", &len);
+    if (!pids)
+        return true; // A kernel that does not tell.
+    for (char *pid = strtok_r(pids, " ", &rest); pid; pid = strtok_r(NULL, " ", &rest)) {
+        if (has_port(child, pid))
+            return true;
+    }
+    return false;
+}
+
+// Whether it, and all that it has left behind and that may still start a runtime, is gone. As long as it
+// is not, and the command is, says so once.
 static bool are_all_over(struct lg_child *child)
 {
     if (!lg_child_is_over(child))
@@ -110,7 +143,16 @@ static bool are_all_over(struct lg_child *child)
     do
         pid = waitpid(-1, NULL, WNOHANG);
     while (pid > 0);
-    return pid < 0 && errno == ECHILD;
+    if (pid < 0 && errno == ECHILD)
+        return true;
+    // Twice: a list of children may lack one when another ends meanwhile.
+    if (child->steps_left_behind % LOOK_EVERY == 0 && !is_port_left_behind(child)
+        && !is_port_left_behind(child))
+        return true;
+    if (++child->steps_left_behind == SAY_AFTER)
+        fprintf(stderr, "linger: run: the command has ended; linger waits for what it left behind, "
+                        "until that ends or an interrupt\n");
+    return false;
 }
 
 // .NET Core 3.1 has a socket, and does not know the questions that came with ports.
@@ -132,6 +174,7 @@ struct lg_error *lg_child_wait_for_runtime(struct lg_child *child, int *ret)
     for (unsigned i = 1; !(*ret = lg_port_first(child->port)); i++) {
         if (lg_cancel_flag == SIGINT) {
             lg_cancel_flag = 0;
+            child->is_given_up = lg_child_is_over(child);
             return lg_error_new(LG_ERR_OS, "interrupted before a .NET runtime had come up");
         }
         if (are_all_over(child))
@@ -146,6 +189,19 @@ struct lg_error *lg_child_wait_for_runtime(struct lg_child *child, int *ret)
     return NULL;
 }
 
+// A runtime that starts without its port waits for it for ever.
+static void wait_for_what_is_left_behind(struct lg_child *child)
+{
+    while (!are_all_over(child)) {
+        if (child->is_given_up || lg_cancel_flag == SIGINT) {
+            fprintf(stderr, "linger: run: what the command left behind is not waited for any longer: a "
+                            ".NET runtime that it starts from now on hangs, as its port is gone\n");
+            return;
+        }
+        wait_a_moment();
+    }
+}
+
 void lg_child_finish(struct lg_child *child, struct lg_error *err)
 {
     if (err && lg_error_kind(err) != LG_ERR_CANCELLED)
@@ -157,6 +213,9 @@ void lg_child_finish(struct lg_child *child, struct lg_error *err)
         lg_cancel_flag = 0; // Ctrl-C is the command's.
         wait_a_moment();
     }
+    lg_cancel_flag = 0;
+    if (child->port)
+        wait_for_what_is_left_behind(child);
     lg_cancel_flag = 0;
 }
 

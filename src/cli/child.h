@@ -21,7 +21,9 @@ struct lg_child {
     atomic_bool is_begun; // Signals are the command's from now on.
     atomic_int pid;       // 0: it does not run
     bool was_started;
-    int status; // -1: not known so far
+    int status;                 // -1: not known so far
+    unsigned steps_left_behind; // How long what it left behind has been waited for.
+    bool is_given_up;           // An interrupt has ended that.
 };
 
 // `words` are of the command line, ended with NULL. An error leaves in `status` what a shell would say:
@@ -31,8 +33,9 @@ LG_MUST_CHECK struct lg_error *lg_child_start(struct lg_child *child, char *cons
 bool lg_child_is_over(struct lg_child *child);
 // The process of the first runtime that came up in it, which waits. The error says why there is none.
 LG_MUST_CHECK struct lg_error *lg_child_wait_for_runtime(struct lg_child *child, int *ret);
-// Until it has ended, whatever came before; says `err` at once, and takes it. What is left is its
-// status.
+// Until it has ended, whatever came before, and what it left behind has, which may start runtimes that
+// want the port, or an interrupt; says `err` at once, and takes it. What is left is its status. We have
+// no other children by then.
 void lg_child_finish(struct lg_child *child, struct lg_error *err);
 void lg_child_deinit(struct lg_child *child);
 

@@ -120,7 +120,44 @@ def test_a_runtime_that_a_script_leaves_behind_is_followed(lab, tmp_path):
     script = f'(echo exit 4 | "{lab.program("Sites")}") & exit 6'
     with Run(lab, tmp_path, "--json", "--", "sh", "-c", script) as run:
         status, err, _ = run.end()
-    assert status == 6 and validate(json.loads(err.splitlines()[0]))["report"] == "alloc"
+    assert status == 6
+    assert validate(json.loads(next(line for line in err.splitlines() if line.startswith("{"))))["report"] == "alloc"
+
+
+WAITS = "linger: run: the command has ended; linger waits for what it left behind, until that ends or an interrupt\n"
+GIVEN_UP = ("linger: run: what the command left behind is not waited for any longer: a .NET runtime that it starts from now on hangs, "
+            "as its port is gone\n")
+
+
+@pytest.fixture
+def left_behind(lab, tmp_path):
+    """A command that has a runtime, ends, and leaves a shell behind that starts another one when it reads a line."""
+    sites = lab.program("Sites")
+    script = f'exec 3<&0; echo exit 3 | "{sites}"; (read x <&3 && echo exit 4 | "{sites}"; echo second $?) & exit 5'
+    with Run(lab, tmp_path, "-o", tmp_path / "report", "--", "sh", "-c", script) as run:
+        assert WAITS in iter(run.linger.stderr.readline, "")
+        run.pid = None
+        yield run
+
+
+def test_a_runtime_that_starts_when_the_command_has_ended_comes_up(left_behind):
+    status, err, out = left_behind.end("go")
+    assert (status, err) == (5, "") and out.startswith("ready ") and out.endswith("\nsecond 4\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_the_waiting_for_what_a_command_left_behind(left_behind, number):
+    left_behind.linger.send_signal(number)
+    assert left_behind.linger.stderr.readline() == GIVEN_UP
+    assert left_behind.linger.wait(timeout=300) == 5
+    assert left_behind.end()[2].startswith("second ")  # It reads on until the end of its input.
+
+
+def test_what_has_no_port_and_is_left_behind_is_not_waited_for(lab, tmp_path):
+    script = 'exec 3<&0; (env -u DOTNET_DiagnosticPorts sh -c "read x; echo read \\$x" <&3) & echo ready $$; exit 3'
+    with Run(lab, tmp_path, "sh", "-c", script) as run:
+        assert run.linger.wait(timeout=300) == 3  # What is left behind reads on.
+        assert run.end("words")[2] == "read words\n"
 
 
 def test_ports_that_were_asked_for_already_stay(lab, tmp_path):
@@ -158,10 +195,11 @@ def test_what_a_command_leaves_behind_is_not_waited_for_after_a_sigterm(lab, tmp
     with Run(lab, tmp_path, "sh", "-c", script) as run:
         shell = pathlib.Path(f"/proc/{run.pid}")
         assert lab_module.wait_until(lambda: not shell.exists())  # Reaped.
+        assert run.linger.stderr.readline() == WAITS
         run.linger.send_signal(signal.SIGTERM)
         run.linger.wait(timeout=300)  # What is left behind reads on.
         status, err, _ = run.end()
-        assert (status, err) == (3, "linger: run: 'sh': interrupted before a .NET runtime had come up\n")
+        assert (status, err) == (3, "linger: run: 'sh': interrupted before a .NET runtime had come up\n" + GIVEN_UP)
 
 
 @pytest.mark.parametrize("delay", [0.09, 0.12, 0.15])
