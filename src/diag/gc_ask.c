@@ -1,25 +1,35 @@
-// A full collection on request: a session with the keyword GCHeapCollect has one made at its start. Up
-// to .NET 10 the answer comes after it; .NET 11 answers first, so its events are waited for. Before .NET
-// 10 the end of the session has another made (dotnet/runtime issue 99487), which is waited for as well.
+// A full collection on request: a session with the keyword GCHeapCollect has one made at its start. The
+// thread that takes commands makes it: up to .NET 10 before it answers, .NET 11 after (dotnet/runtime
+// pull request 129457). So whatever the events tell, or fail to, the session's end, which is asked for
+// at once, comes after the collection. Before .NET 10 that end has another made (dotnet/runtime issue
+// 99487).
 #include "diag/diag_priv.h"
 #include "diag/gc.h"
 
-enum { REASON_INDUCED = 1, FULL = 2, NOTHING_MS = 5000 };
+enum { GC_START = 1, REASON_INDUCED = 1, FULL = 2 };
 
 struct asked {
     struct lg_gc_follower *follower;
     struct lg_gc_asked ret;
-    bool begun; // Something is going on in the runtime's GC.
+    unsigned whole;       // How many of them were seen to their end.
+    uint64_t first, last; // their numbers
 };
+
+static bool is_asked_for(uint32_t generation, uint32_t reason, enum lg_gc_kind kind)
+{
+    return generation == FULL && reason == REASON_INDUCED && kind != LG_GC_BACKGROUND;
+}
 
 static struct lg_error *note_collection(void *self, const struct lg_gc *gc)
 {
     struct asked *asked = self;
-    if (gc->generation != FULL || gc->reason != REASON_INDUCED || gc->kind == LG_GC_BACKGROUND)
+    if (!is_asked_for(gc->generation, gc->reason, gc->kind))
         return NULL;
-    if (asked->ret.count++ == 0)
-        asked->ret.before = gc->has_history ? lg_gc_before(gc) : UINT64_MAX;
-    asked->ret.after = gc->has_history ? lg_gc_after(gc) : UINT64_MAX;
+    asked->whole++;
+    if (gc->number == asked->first && gc->has_history)
+        asked->ret.before = lg_gc_before(gc);
+    if (gc->number == asked->last && gc->has_history)
+        asked->ret.after = lg_gc_after(gc);
     if (gc->pause_ms < 0)
         asked->ret.pause_ms = -1;
     else if (asked->ret.pause_ms >= 0)
@@ -27,10 +37,25 @@ static struct lg_error *note_collection(void *self, const struct lg_gc *gc)
     return NULL;
 }
 
+// What of it is seen later may be less than all.
+static void note_start(struct asked *asked, const struct lg_event *event)
+{
+    struct lg_reader r = lg_event_payload(event);
+    uint64_t number = lg_read_u32(&r);
+    uint32_t generation = lg_read_u32(&r), reason = lg_read_u32(&r), kind = lg_read_u32(&r);
+    if (r.failed || kind > LG_GC_FOREGROUND || !is_asked_for(generation, reason, (enum lg_gc_kind)kind))
+        return;
+    if (asked->ret.count++ == 0)
+        asked->first = number;
+    asked->last = number;
+    asked->ret.after = UINT64_MAX;
+}
+
 static struct lg_error *take_event(void *self, const struct lg_event *event)
 {
     struct asked *asked = self;
-    asked->begun |= event->kind->provider == LG_PROVIDER_RUNTIME;
+    if (event->kind->provider == LG_PROVIDER_RUNTIME && event->kind->id == GC_START)
+        note_start(asked, event);
     return lg_gc_follower_event(asked->follower, event);
 }
 
@@ -44,23 +69,6 @@ static struct lg_error *timed_out(int64_t until)
 {
     return lg_ipc_now_ms() < until ? NULL
                                    : lg_error_new(LG_ERR_OS, "the collection took too long; it goes on");
-}
-
-// Until there was one, or it is clear that none comes.
-static struct lg_error *wait_for_it(struct lg_diag_session *session, struct lg_nettrace *trace,
-                                    struct asked *asked, int64_t until)
-{
-    int64_t begun_until = lg_ipc_now_ms() + NOTHING_MS;
-    while (asked->ret.count == 0 && !session->ended) {
-        struct lg_error *err = lg_diag_feed(session, trace, LG_DIAG_QUIET_MS);
-        if (!err)
-            err = timed_out(until);
-        if (err)
-            return err;
-        if (!asked->begun && lg_ipc_now_ms() > begun_until)
-            return NULL;
-    }
-    return NULL;
 }
 
 static struct lg_error *end(const struct lg_diag *diag, struct lg_diag_session *session,
@@ -81,7 +89,10 @@ static struct lg_error *none(const struct lg_diag *diag)
         return lg_error_new(LG_ERR_OS,
                             "the runtime made no collection: it waits at its start to be let go "
                             "(DOTNET_DefaultDiagnosticPortSuspend, DOTNET_DiagnosticPorts)");
-    return lg_error_new(LG_ERR_OS, "the runtime made no collection; it may be starting, or ending");
+    return lg_error_new(LG_ERR_OS,
+                        "the runtime told of no collection; it may be starting, or ending, or "
+                        "its events were lost (a session of another tool that ends can take "
+                        "them away)");
 }
 
 static struct lg_error *ask(const struct lg_diag *diag, int timeout_ms, struct asked *asked,
@@ -103,9 +114,12 @@ static struct lg_error *ask(const struct lg_diag *diag, int timeout_ms, struct a
     if (!err)
         err = lg_diag_collect(diag, &request, session);
     if (!err)
-        err = wait_for_it(session, trace, asked, until);
-    if (!err)
         err = end(diag, session, trace, until);
+    unsigned unfinished;
+    if (!err)
+        err = lg_gc_follower_finish(asked->follower, &unfinished);
+    if (asked->whole < asked->ret.count)
+        asked->ret.pause_ms = -1;
     asked->ret.ended = lg_ipc_now_ms();
     asked->ret.ms = (double)(asked->ret.ended - start);
     return err || asked->ret.count > 0 ? err : none(diag);
