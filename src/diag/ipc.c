@@ -1,9 +1,11 @@
 // Sending and receiving, with deadlines.
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "diag/diag_priv.h"
 #include "target/proc.h"
@@ -38,6 +40,18 @@ static char process_state(const struct lg_diag *diag)
 {
     _cleanup_close_ int dir = diag->pid > 0 ? lg_proc_open(diag->pid) : -1;
     return dir >= 0 ? lg_proc_state(dir, "stat") : 0;
+}
+
+// Whether this process holds it stopped, and would wait for itself.
+static bool is_held_by_us(const struct lg_diag *diag)
+{
+    char status[LG_PROC_TEXT], task[48];
+    _cleanup_close_ int dir = diag->pid > 0 ? lg_proc_open(diag->pid) : -1;
+    if (dir < 0 || lg_proc_state(dir, "stat") != 't'
+        || lg_proc_read(dir, "status", status, sizeof(status)) <= 0)
+        return false;
+    snprintf(task, sizeof(task), "/proc/self/task/%d", (int)lg_proc_field(status, "TracerPid", 0));
+    return access(task, F_OK) == 0;
 }
 
 // Why nothing came back, as far as can be seen from outside.
@@ -151,6 +165,9 @@ struct lg_error *lg_ipc_request(const struct lg_diag *diag, enum lg_ipc_set set,
                                 struct lg_reply *ret)
 {
     _cleanup_close_ int fd = -1;
+    if (is_held_by_us(diag))
+        return lg_error_new(LG_ERR_OS,
+                            "this linger holds the process stopped to read it: it cannot answer");
     struct lg_error *err = lg_ipc_send(diag, set, command, payload, timeout_ms, &fd);
     if (!err)
         err = lg_ipc_receive(diag, fd, timeout_ms, ret);

@@ -188,6 +188,9 @@ def test_a_process_that_stands_still_is_let_go_to_collect(lab):
         assert result.out.count("\n   full collection first, paused ") == 2, result.out  # Of both pictures of it.
         compared = lab.linger("dumpheap", process.pid, "-stat", "--gc")
         assert "cannot be copied" in compared.err and "After the collection: " in compared.out
+        for command in f"gcs {process.pid} -for 1s", f"alloc {process.pid} -for 1s":
+            refused = lab.linger("attach", process.pid, "-c", "dumpheap -stat -top 1", "-c", command, status=3)
+            assert "starting a session: this linger holds the process stopped to read it: it cannot answer\n" in refused.err, refused
         is_untouched(process.pid)
     finally:
         process.kill()
