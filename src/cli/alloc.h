@@ -159,6 +159,8 @@ LG_MUST_CHECK struct lg_error *lg_alloc_report(const struct lg_alloc_run *run,
                                                const struct lg_alloc_query *query,
                                                const struct lg_alloc_sites *sites,
                                                struct lg_report *report);
+// The cells that tables of frames have in common: method, IL offset, module, file, line.
+void lg_alloc_frame_cells(struct lg_table *frames, const struct lg_alloc_frame *frame);
 void lg_alloc_frame_line(struct lg_report *report, const struct lg_alloc_frame *frame);
 // The cells from `bytes` to `survivors`, null if that is not known, then `samples` to `made_bytes`.
 void lg_alloc_cell_living(struct lg_table *table, const struct lg_alloc_site *sums, bool is_known);

@@ -58,23 +58,28 @@ static void cell_estimate(struct lg_table *table, double estimate, double varian
         lg_cell_null(table);
 }
 
+void lg_alloc_frame_cells(struct lg_table *frames, const struct lg_alloc_frame *frame)
+{
+    lg_cell_text(frames, frame->method);
+    if (frame->il != UINT32_MAX)
+        lg_cell_number(frames, frame->il);
+    else
+        lg_cell_null(frames);
+    lg_cell_text(frames, frame->module);
+    lg_cell_text(frames, frame->source.file);
+    if (frame->source.file)
+        lg_cell_number(frames, frame->source.line);
+    else
+        lg_cell_null(frames);
+}
+
 void lg_alloc_cell_frames(struct lg_table *table, const struct lg_alloc_sites *sites,
                           const struct lg_alloc_site *site)
 {
     struct lg_table *frames = lg_cell_table(table, &frame_spec);
     for (uint32_t i = 0; i < site->stack_count; i++) {
         const struct lg_alloc_frame *frame = &sites->names.frames.at[sites->stacks.at[site->stack + i]];
-        lg_cell_text(frames, frame->method);
-        if (frame->il != UINT32_MAX)
-            lg_cell_number(frames, frame->il);
-        else
-            lg_cell_null(frames);
-        lg_cell_text(frames, frame->module);
-        lg_cell_text(frames, frame->source.file);
-        if (frame->source.file)
-            lg_cell_number(frames, frame->source.line);
-        else
-            lg_cell_null(frames);
+        lg_alloc_frame_cells(frames, frame);
         lg_cell_text(frames, frame->method ? frame->source.why_not : "its code is not known");
     }
 }

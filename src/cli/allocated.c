@@ -13,28 +13,24 @@ const struct lg_table_spec lg_made_frames = LG_TABLE_SPEC("stack", frame_columns
 static const struct lg_table_spec at_spec =
     LG_TABLE_SPEC("allocated_at", frame_columns, LG_TABLE_HIDDEN);
 
+static struct lg_alloc_frame in_words(const struct lg_made_frame *frame)
+{
+    return (struct lg_alloc_frame){ .method = frame->method,
+                                    .module = frame->module,
+                                    .il = frame->il,
+                                    .source = { .file = frame->file, .line = frame->line } };
+}
+
 void lg_made_cells(struct lg_table *frames, const struct lg_made_frame *frame)
 {
-    lg_cell_text(frames, frame->method);
-    if (frame->il != UINT32_MAX)
-        lg_cell_number(frames, frame->il);
-    else
-        lg_cell_null(frames);
-    lg_cell_text(frames, frame->module);
-    lg_cell_text(frames, frame->file);
-    if (frame->file)
-        lg_cell_number(frames, frame->line);
-    else
-        lg_cell_null(frames);
+    const struct lg_alloc_frame told = in_words(frame);
+    lg_alloc_frame_cells(frames, &told);
 }
 
 void lg_made_line(struct lg_report *report, const struct lg_made_frame *frame)
 {
-    const struct lg_alloc_frame in_words = { .method = frame->method,
-                                             .module = frame->module,
-                                             .il = frame->il,
-                                             .source = { .file = frame->file, .line = frame->line } };
-    lg_alloc_frame_line(report, &in_words);
+    const struct lg_alloc_frame told = in_words(frame);
+    lg_alloc_frame_line(report, &told);
 }
 
 struct lg_error *lg_report_allocated(struct lg_session *session, struct lg_report *report,

@@ -24,17 +24,6 @@ const char *lg_source_file_name(const char *path)
 
 // ---- bytes ----
 
-struct memory {
-    struct lg_target *target;
-    uint64_t base;
-};
-
-static bool read_memory(void *data, uint64_t offset, void *buf, size_t len)
-{
-    const struct memory *memory = data;
-    return lg_target_read_all(memory->target, memory->base + offset, buf, len);
-}
-
 static bool read_fd(void *data, uint64_t offset, void *buf, size_t len)
 {
     return offset <= INT64_MAX && pread(*(int *)data, buf, len, (off_t)offset) == (ssize_t)len;
@@ -157,8 +146,8 @@ static bool find_in_memory(struct lg_source_lines *lines, struct lg_source_pdb *
     struct lg_pe_debug debug;
     if (!module || !module->image_base)
         return false;
-    struct memory memory = { lg_clr_target(lines->clr), module->image_base };
-    const struct lg_pe_source source = { read_memory, &memory };
+    struct lg_clr_image image = { lg_clr_target(lines->clr), module->image_base };
+    const struct lg_pe_source source = { lg_clr_image_read, &image };
     if (!lg_pe_debug(&source, lg_clr_module_is_mapped(lines->clr, module->address), &debug)
         || !debug.has_id || (knows_guid(&ret->module) && !is_same(&ret->module, &debug)))
         return false;

@@ -221,6 +221,12 @@ struct lg_module {
     bool is_dynamic, is_collectible;
 };
 const struct lg_module *lg_clr_module(struct lg_clr *clr, uint64_t module); // NULL if it is none
+// The bytes of an image in the target, as lg_pe_source reads them: `data` is a struct lg_clr_image.
+struct lg_clr_image {
+    struct lg_target *target;
+    uint64_t base;
+};
+bool lg_clr_image_read(void *data, uint64_t offset, void *buf, size_t len);
 LG_MUST_CHECK struct lg_error *lg_clr_modules(struct lg_clr *clr, const struct lg_module *const **ret,
                                               size_t *count_ret);
 

@@ -114,14 +114,9 @@ const struct lg_module *lg_clr_module(struct lg_clr *clr, uint64_t module)
 
 // ---- metadata ----
 
-struct image {
-    struct lg_target *target;
-    uint64_t base;
-};
-
-static bool read_image_bytes(void *data, uint64_t offset, void *buf, size_t len)
+bool lg_clr_image_read(void *data, uint64_t offset, void *buf, size_t len)
 {
-    const struct image *image = data;
+    const struct lg_clr_image *image = data;
     return lg_target_read_all(image->target, image->base + offset, buf, len);
 }
 
@@ -142,8 +137,8 @@ static bool take_metadata(struct lg_clr *clr, struct module *m, uint64_t address
 
 static bool read_image_metadata(struct lg_clr *clr, struct module *m, bool mapped)
 {
-    struct image image = { clr->target, m->facts.module.image_base };
-    struct lg_pe_source source = { read_image_bytes, &image };
+    struct lg_clr_image image = { clr->target, m->facts.module.image_base };
+    struct lg_pe_source source = { lg_clr_image_read, &image };
     struct lg_pe pe;
     struct lg_error *err = lg_pe_read(&source, mapped, &pe);
     lg_error_free(err);
@@ -215,8 +210,8 @@ uint64_t lg_module_rva(struct lg_clr *clr, uint64_t module, uint32_t rva)
     if (!m || m->facts.module.image_base == 0)
         return 0;
     bool mapped = lg_clr_module_is_mapped(clr, module);
-    struct image image = { clr->target, m->facts.module.image_base };
-    struct lg_pe_source source = { read_image_bytes, &image };
+    struct lg_clr_image image = { clr->target, m->facts.module.image_base };
+    struct lg_pe_source source = { lg_clr_image_read, &image };
     uint64_t offset;
     return lg_pe_offset(&source, mapped, rva, &offset) ? image.base + offset : 0;
 }

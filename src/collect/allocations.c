@@ -231,7 +231,7 @@ void lg_allocations_finish(struct lg_allocations *all)
 void lg_allocations_distrust(struct lg_allocations *all, uint64_t *counter)
 {
     *counter += all->live.len;
-    all->live.len = 0;
+    all->live.len = all->told = 0;
     lg_allocations_forget_gcs(all);
 }
 

@@ -66,6 +66,7 @@ struct lg_allocations {
     void *data;
 
     LG_VEC(struct lg_alloc_sample) live;
+    size_t told; // so many of them, from the first, have `when_told` of the last that was told
     LG_VEC(struct lg_alloc_origin) origins;
     LG_VEC(uint64_t) ips;
     struct lg_map by_key; // hash -> origin; equal hashes are taken for equal only if they are

@@ -184,6 +184,7 @@ static void end_gc(struct lg_allocations *all, const struct lg_event *event, uin
     sort(&gc->moved);
     sort(&gc->survived);
     lg_allocations_sort(all);
+    all->told = 0; // They are about to move.
     bool in_background = gc->is_background && !became_blocking(all, gc, event);
     all->gcs++;
     all->full_gcs += gc->generation >= FULL;
@@ -238,6 +239,8 @@ static struct lg_error *begin_gc(struct lg_allocations *all, const struct lg_eve
     *place = gc;
     if (!gc->is_background)
         all->foreground_since = event->time;
+    if (gc->is_background)
+        all->told = 0;
     for (size_t i = 0; gc->is_background && i < all->live.len; i++) {
         all->live.at[i].in_background = all->live.at[i].address;
         all->live.at[i].when_told = 0;
@@ -279,8 +282,8 @@ static struct lg_error *add_ranges(struct lg_allocations *all, const struct lg_e
         if (!gc->moved.all.len && !gc->survived.all.len)
             is_kept = add(&gc->before, range);
     } else {
-        for (size_t i = 0; gc->is_background && i < all->live.len; i++)
-            all->live.at[i].when_told = all->live.at[i].address;
+        for (; gc->is_background && all->told < all->live.len; all->told++)
+            all->live.at[all->told].when_told = all->live.at[all->told].address;
         lg_read_u32(&r); // index
         uint32_t count = lg_read_u32(&r);
         lg_read_u16(&r);

@@ -1,5 +1,7 @@
 // Any bytes, as metadata or as an image with metadata in it, are refused, or every name and blob that
 // comes of them lies within.
+#include "input.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,20 +10,6 @@
 #include "metadata/signature.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
-static bool read_input(void *data, uint64_t offset, void *buf, size_t len)
-{
-    const struct input *input = data;
-    if (offset > input->size || len > input->size - offset)
-        return false;
-    memcpy(buf, input->data + offset, len);
-    return true;
-}
 
 static void check(bool promise)
 {

@@ -1,5 +1,7 @@
 // Any bytes, as a portable PDB or as an image with one in it, are refused, or every line that an offset
 // is found at is one that its method's points tell.
+#include "input.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,20 +9,6 @@
 #include "pdb/pdb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
-static bool read_input(void *data, uint64_t offset, void *buf, size_t len)
-{
-    const struct input *input = data;
-    if (offset > input->size || len > input->size - offset)
-        return false;
-    memcpy(buf, input->data + offset, len);
-    return true;
-}
 
 // The last line before the first point behind `il`.
 struct wanted {
