@@ -53,10 +53,12 @@ def test_stack_references_are_those_of_clrmd(lab, app, mode):
 
 
 def is_stopped_in_managed_code(lab, process):
-    """In the midst of a collection no thread may be: then it goes on."""
+    """Stopped in the midst of a collection, which does not end then, it is refused, and no thread may be in managed code: it goes on."""
     process.stop()
-    if any(t["gc_mode"] == "cooperative" for t in lab.report(process.pid, "clrthreads")["threads"]):
+    done = lab.linger("clrthreads", process.pid, "--json", status=None)
+    if done.status == 0 and any(t["gc_mode"] == "cooperative" for t in done.reports()[0]["threads"]):
         return True
+    assert done.status == 0 or "a garbage collection was under way" in done.err, done
     process.go_on()
     return False
 
