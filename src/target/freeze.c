@@ -63,29 +63,24 @@ static bool is_ours(int tid)
 // its status is for whoever did that (ibid., wait_task_zombie).
 static int look(int tid, int *status_ret)
 {
+    enum { STOPS = WSTOPPED | __WALL | WNOHANG };
     siginfo_t info = { 0 };
-    if (waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | __WALL | WNOHANG | WNOWAIT) != 0)
+    if (waitid(P_PID, (id_t)tid, &info, WEXITED | STOPS | WNOWAIT) != 0)
         return -1;
     if (info.si_pid == 0)
         return 0;
-    bool is_end = info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED;
-    bool is_signal =
-        info.si_code == CLD_TRAPPED && info.si_status >> 8 == 0 && info.si_status != (SIGTRAP | 0x80);
-    if (!is_signal && !(is_end && is_ours(tid)))
-        return waitpid(tid, status_ret, __WALL | WNOHANG);
-    *status_ret = is_signal ? info.si_status << 8 | 0x7f : 0;
-    return tid;
-}
-
-int lg_freeze_wait(int tid, unsigned limit_ms, int *status_ret)
-{
-    uint64_t started = lg_freeze_now();
-    for (long ns = NAP_NS;;) {
-        int pid = look(tid, status_ret);
-        if (pid != 0 || lg_freeze_now() - started > (uint64_t)limit_ms * 1000000)
-            return pid;
-        nap(&ns);
+    *status_ret = info.si_status << 8 | 0x7f;
+    if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) {
+        *status_ret = 0;
+        return is_ours(tid) ? tid : waitpid(tid, status_ret, __WALL | WNOHANG);
     }
+    if (info.si_code == CLD_TRAPPED && info.si_status >> 8 == 0 && info.si_status != (SIGTRAP | 0x80))
+        return tid;
+    info.si_pid = 0;
+    if (waitid(P_PID, (id_t)tid, &info, STOPS) != 0) // It may have ended by now: that is for later.
+        return -1;
+    *status_ret = info.si_status << 8 | 0x7f;
+    return info.si_pid;
 }
 
 // Takes note of what has happened to a thread; returns whether it is not moving any more.
@@ -106,6 +101,31 @@ static bool poll_tracee(struct lg_tracee *t)
         t->signal = WSTOPSIG(status);
     }
     return true;
+}
+
+// The end of the first thread of a process that was killed is not told before those of all others have
+// been seen, not even to its parent.
+static void see_ends(struct lg_freeze *freeze, int but)
+{
+    if (lg_proc_state(freeze->proc, "stat") != 'Z')
+        return;
+    for (size_t i = 0; i < freeze->tracees.len; i++) {
+        struct lg_tracee *t = &freeze->tracees.at[i];
+        if (t->tid != but && t->state != LG_TRACEE_GONE)
+            poll_tracee(t);
+    }
+}
+
+int lg_freeze_wait(struct lg_freeze *freeze, int tid, unsigned limit_ms, int *status_ret)
+{
+    uint64_t started = lg_freeze_now();
+    for (long ns = NAP_NS;;) {
+        int pid = look(tid, status_ret);
+        if (pid != 0 || lg_freeze_now() - started > (uint64_t)limit_ms * 1000000)
+            return pid;
+        see_ends(freeze, tid);
+        nap(&ns);
+    }
 }
 
 // Blocked where no signal wakes it (in vfork, or reading a disk), or a first thread that has ended

@@ -73,7 +73,7 @@ uint64_t lg_freeze_now(void);
 
 // The next thing that happens to a tracee, as of waitpid: its PID, 0 if nothing has by `limit_ms`, or
 // -1.
-int lg_freeze_wait(int tid, unsigned limit_ms, int *status_ret);
+int lg_freeze_wait(struct lg_freeze *freeze, int tid, unsigned limit_ms, int *status_ret);
 
 // Stops every thread and keeps its registers. On failure all run.
 LG_MUST_CHECK struct lg_error *lg_freeze_stop(struct lg_freeze *freeze);

@@ -54,10 +54,6 @@ LG_MUST_CHECK struct lg_error *lg_call_run(struct lg_call *call);
 // Puts back what was changed. The thread is stopped as it was, or has ended.
 void lg_call_end(struct lg_call *call);
 
-// The next thing that happens to a tracee, as of waitpid: its PID, 0 if nothing has by `limit_ms`, or
-// -1.
-int lg_freeze_wait(int tid, unsigned limit_ms, int *status_ret);
-
 // All of it.
 LG_MUST_CHECK struct lg_error *lg_call(struct lg_call *call, struct lg_freeze *freeze,
                                        struct lg_tracee *thread, long number, const uint64_t args[4]);

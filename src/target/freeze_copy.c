@@ -175,15 +175,15 @@ static struct lg_error *make_copy(struct lg_freeze *freeze)
     return err;
 }
 
-static bool await_copy(int pid)
+static bool await_copy(struct lg_freeze *freeze)
 {
     int status;
-    return lg_freeze_wait(pid, COPY_MS, &status) == pid && WIFSTOPPED(status);
+    return lg_freeze_wait(freeze, freeze->copy, COPY_MS, &status) == freeze->copy && WIFSTOPPED(status);
 }
 
 // Makes the copy leave the table of files that it shares with the process. It is not ours to try where a
 // filter may kill for a call that it does not know.
-static void leave_files(const struct lg_freeze *freeze, const char *status_text)
+static void leave_files(struct lg_freeze *freeze, const char *status_text)
 {
     struct user_regs_struct r;
     int copy = freeze->copy;
@@ -198,7 +198,7 @@ static void leave_files(const struct lg_freeze *freeze, const char *status_text)
     if (ptrace(PTRACE_SETREGS, copy, 0, &r) != 0)
         return;
     for (int stop = 0; stop < 2; stop++) { // Enters, leaves.
-        if (ptrace(PTRACE_SYSCALL, copy, 0, 0) != 0 || !await_copy(copy))
+        if (ptrace(PTRACE_SYSCALL, copy, 0, 0) != 0 || !await_copy(freeze))
             return;
     }
 }
@@ -218,7 +218,7 @@ static struct lg_error *settle_copy(struct lg_freeze *freeze)
 {
     char text[LG_PROC_TEXT] = "";
     freeze->copy_ns_pid = freeze->copy;
-    bool is_there = await_copy(freeze->copy);
+    bool is_there = await_copy(freeze);
     if (is_there)
         ptrace(PTRACE_SETOPTIONS, freeze->copy, 0,
                (void *)(long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD));

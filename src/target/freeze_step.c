@@ -43,9 +43,9 @@ static enum event tell(int status, int *signal_ret)
     }
 }
 
-static enum event await_event(int tid, unsigned limit_ms, int *signal_ret)
+static enum event await_event(struct lg_call *call, unsigned limit_ms, int *signal_ret)
 {
-    int status, pid = lg_freeze_wait(tid, limit_ms, &status);
+    int status, pid = lg_freeze_wait(call->freeze, call->thread->tid, limit_ms, &status);
     return pid == 0 ? LATE : pid < 0 ? ENDED : tell(status, signal_ret);
 }
 
@@ -83,7 +83,7 @@ static enum event go(struct lg_call *call, int request, unsigned limit_ms)
     }
     call->has_left = true;
     call->let_through = 0;
-    enum event event = await_event(tid, limit_ms, &sig);
+    enum event event = await_event(call, limit_ms, &sig);
     if (event == ENDED)
         call->thread->state = LG_TRACEE_GONE;
     if (event == LATE)
@@ -173,7 +173,7 @@ static bool come_to_rest(struct lg_call *call)
     for (int stops = 0; stops < STOPS_MAX && event != INTERRUPTED; stops++) {
         ptrace(PTRACE_INTERRUPT, tid, 0, 0);
         if (call->thread->state == LG_TRACEE_MOVING) {
-            event = await_event(tid, ENTER_MS, &sig);
+            event = await_event(call, ENTER_MS, &sig);
             call->thread->state = event == ENDED  ? LG_TRACEE_GONE
                                   : event == LATE ? LG_TRACEE_MOVING
                                                   : LG_TRACEE_STOPPED;

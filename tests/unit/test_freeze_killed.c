@@ -2,6 +2,7 @@
 // kernel about them. What is left is nothing.
 #include "filter.h"
 #include "prey.h"
+#include "target/freeze.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -299,8 +300,10 @@ static void whoever_started_it_has_its_status(void **state)
         prey_start(&prey, count_and_wait);
         prey_await(&prey, 2);
         plan = (struct plan){ .when = when, .signal = SIGKILL, .prey = prey.pid, .tracer = getpid() };
+        uint64_t started = lg_freeze_now();
         lg_error_free(lg_live_open(prey.pid, &target));
         lg_target_free(target);
+        assert_true(lg_freeze_now() - started < LIMIT_MS * UINT64_C(1000000));
         is_done = atomic_load(&plan.steps) < when;
         plan.tracer = 0;
         if (is_done)
